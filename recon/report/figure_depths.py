@@ -1,0 +1,79 @@
+"""Figure: slices from d₀ to d_max, in the manner of Figure 4d of Cao et al. (2023), doi 10.1557/s43577-023-00611-7."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deltamu.recon.report.canvas import FULL_WIDTH_IN, add_scale_bar, new_figure, show_section
+from deltamu.recon.report.content import ReportContent, change_title
+from deltamu.recon.report.figure_changes import CHANGE_COLORMAP, CHANGE_LABEL, change_limit
+from deltamu.recon.report.figure_profile import layer_thickness
+from deltamu.recon.report.flattened import FlattenedSlices, flattened_slices
+from deltamu.recon.report.sections import CellFrame, Section, cell_frame
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_SLICES = 6
+
+
+def draw_depths(content: ReportContent) -> "Figure":
+    """Draw one row per change and one column per step of depth, all on the scale of the changes."""
+    frame = cell_frame(content)
+    thickness, limit = layer_thickness(content, frame), change_limit(content)
+    count = slice_count(thickness, frame)
+    side = (FULL_WIDTH_IN - 1.1) / count
+    figure = new_figure(FULL_WIDTH_IN, len(content.changes) * (side + 0.08) + 0.5)
+    axes = figure.subplots(len(content.changes), count, squeeze=False)
+    image = None
+    for row, change in enumerate(content.changes):
+        slices = flattened_slices(content, change, frame, thickness_mm=thickness, count=count)
+        for column in range(count):
+            section = Section(slices.values[column], slices.horizontal_mm, slices.vertical_mm)
+            panel = axes[row, column]
+            image = show_section(panel, section, cmap=CHANGE_COLORMAP, vmin=-limit, vmax=limit)
+            _dress_panel(panel, section, slices, row, column)
+        axes[row, 0].set_ylabel(_in_two_lines(change_title(change)), fontsize=7.5)
+    figure.colorbar(image, ax=axes, label=CHANGE_LABEL, extend="both", shrink=0.8, aspect=32, pad=0.01)
+    figure.supxlabel("separator   ⟶   depth d   ⟶   current collector", fontsize=8)
+    return figure
+
+
+def describe_depths(content: ReportContent) -> str:
+    """Caption of the figure."""
+    frame = cell_frame(content)
+    thickness = layer_thickness(content, frame)
+    step = 1000 * thickness / slice_count(thickness, frame)
+    return (
+        f"Slices of the {content.profile_layer} from d₀ to d_max, flattened along its tilted and bowed faces; each is "
+        f"the mean over {step:.0f} µm of depth, on the same colour scale as the previous figure. The first and the "
+        "last slice contain the margins that the neighbouring layers blur into."
+    )
+
+
+def slice_count(thickness_mm: float, frame: CellFrame) -> int:
+    """Slices that are at least one voxel thick, six at most."""
+    return int(np.clip(thickness_mm / frame.voxel_mm, 1, MOST_SLICES))
+
+
+def _dress_panel(axes: "Axes", section: Section, slices: FlattenedSlices, row: int, column: int) -> None:
+    axes.set_facecolor("white")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    radius = 0.5 * section.width_mm
+    angle = np.linspace(0, 2 * np.pi, 181)
+    middle = (sum(section.horizontal_mm) / 2, sum(section.vertical_mm) / 2)
+    axes.plot(middle[0] + radius * np.cos(angle), middle[1] + radius * np.sin(angle), color="#444444", linewidth=0.6)
+    axes.set_xlim(section.horizontal_mm[0] - 0.02 * radius, section.horizontal_mm[1] + 0.02 * radius)
+    axes.set_ylim(section.vertical_mm[1] + 0.02 * radius, section.vertical_mm[0] - 0.02 * radius)
+    if row == 0:
+        low, high = 1000 * slices.edges_mm[column : column + 2]
+        axes.set_title(f"{low:.0f} to {high:.0f} µm", fontweight="normal", fontsize=7.5)
+        if column == 0:
+            add_scale_bar(axes, section, color="#111111")
+
+
+def _in_two_lines(title: str) -> str:
+    return title.replace(" − ", "\n− ")

@@ -1,0 +1,157 @@
+"""Figure: the changes against depth, in the manner of Figure 4c of Cao et al. (2023), doi 10.1557/s43577-023-00611-7."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deltamu.recon.report.canvas import CHANGE_COLORS, FULL_WIDTH_IN, new_figure
+from deltamu.recon.report.content import ProfileTable, ReportContent, change_title
+from deltamu.recon.report.sections import CellFrame, cell_frame, layer_surfaces
+from deltamu.recon.report.stack_profile import stack_profile
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MARGIN_COLOR = "#ececec"
+CHANGE_AXIS = "mean Δµ (cm⁻¹)"
+
+
+def draw_profile(content: ReportContent) -> "Figure":
+    """Draw the changes along the whole stack (left) and inside the profile layer with error bands (right)."""
+    frame = cell_frame(content)
+    figure = new_figure(FULL_WIDTH_IN, 3.3)
+    whole, layer = figure.subplots(1, 2, width_ratios=[1.0, 1.25])
+    _draw_stack(whole, content, frame)
+    _draw_layer_profiles(layer, content)
+    handles, labels = layer.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(handles)))
+    return figure
+
+
+def describe_profile(content: ReportContent) -> str:
+    """Caption of the figure."""
+    band = "Bands: ± 2 standard errors of the mean"
+    lithium = (
+        " Right axis: the same as lithium per volume, if lithium is all that changed." if _has_lithium(content) else ""
+    )
+    return (
+        f"Change against depth d, from the separator (d₀ = 0) to the current collector (d_max), along the normal of "
+        f"the {content.profile_layer}. Left: the whole stack, mean over the inner 80 % of the radius. Right: the "
+        f"{content.profile_layer}. {band}, drawn at least as wide as the line. Shaded: margins that the blur of the "
+        f"neighbouring layers reaches, left out of the mean Δµ.{lithium}"
+    )
+
+
+def layer_thickness(content: ReportContent, frame: CellFrame) -> float:
+    """Thickness of the profile layer in mm: d at the current collector."""
+    stated = content.layers.get(content.profile_layer or "", {}).get("thickness_mm")
+    return float(stated) if stated else abs(frame.far_z_mm - frame.near_z_mm)
+
+
+def _draw_stack(axes: "Axes", content: ReportContent, frame: CellFrame) -> None:
+    _no_change_line(axes)
+    peak = 0.0
+    for index, change in enumerate(content.changes):
+        profile = stack_profile(content, change, frame)
+        axes.plot(profile.depth_mm, profile.mean, color=_color(index), linewidth=1.1)
+        reached = np.abs(profile.mean[np.isfinite(profile.mean)])
+        peak = max(peak, float(reached.max(initial=0.0)))
+    thickness = layer_thickness(content, frame)
+    axes.axvspan(0, thickness, color="#fff3d1", linewidth=0, zorder=0)
+    axes.set_xlabel("distance along the stack (mm)")
+    axes.set_ylabel(CHANGE_AXIS)
+    axes.set_ylim(-1.12 * peak or -1, 1.25 * peak or 1)
+    axes.set_title("whole stack")
+    _name_layers(axes, content, frame)
+
+
+def _name_layers(axes: "Axes", content: ReportContent, frame: CellFrame) -> None:
+    """Write the names of the layers above the curves, where they fit between their faces."""
+    toward_collector = 1.0 if frame.far_z_mm >= frame.near_z_mm else -1.0
+    first, last = axes.get_xlim()
+    for name, (near, far) in layer_surfaces(content).items():
+        faces = [
+            toward_collector * (float(np.nanmean(np.where(frame.inside, surface, np.nan))) - frame.near_z_mm)
+            for surface in (near, far)
+        ]
+        low, high = max(min(faces), first), min(max(faces), last)
+        if high <= low:
+            continue
+        axes.axvline(faces[0], color="#999999", linewidth=0.5, zorder=0)
+        axes.axvline(faces[1], color="#999999", linewidth=0.5, zorder=0)
+        axes.text(
+            0.5 * (low + high), 0.98, name.replace("_", " "), transform=axes.get_xaxis_transform(),
+            ha="center", va="top", fontsize=6.5, rotation=90, color="#333333",
+        )  # fmt: skip
+    axes.set_xlim(first, last)
+
+
+def _draw_layer_profiles(axes: "Axes", content: ReportContent) -> None:
+    thickness = layer_thickness(content, cell_frame(content))
+    _no_change_line(axes)
+    for index, change in enumerate(content.changes):
+        _draw_profile(axes, content.profiles[change], change_title(change), _color(index))
+    _shade_margins(axes, content.profiles, thickness)
+    for depth, name, side in ((0.0, "separator", "right"), (thickness, "current collector", "left")):
+        axes.axvline(depth, color="#444444", linewidth=0.7)
+        axes.annotate(
+            name, (depth, 1.0), xycoords=axes.get_xaxis_transform(), xytext=(-3 if side == "right" else 3, -2),
+            textcoords="offset points", rotation=90, ha=side, va="top", fontsize=6.5, color="#333333",
+        )  # fmt: skip
+    pad = 0.14 * thickness
+    axes.set_xlim(-pad, thickness + pad)
+    axes.set_xlabel("depth d (mm)")
+    axes.set_ylabel(CHANGE_AXIS)
+    axes.set_title(f"{content.profile_layer}, d₀ to d_max".replace("d_max", r"$d_{max}$").replace("d₀", "$d_0$"))
+    _add_lithium_axis(axes, content)
+
+
+def _draw_profile(axes: "Axes", profile: ProfileTable, label: str, color: str) -> None:
+    drawn = np.isfinite(profile.mean)
+    depth, mean = profile.depth_mm[drawn], profile.mean[drawn]
+    band = 2 * np.nan_to_num(profile.standard_error[drawn])
+    axes.fill_between(depth, mean - band, mean + band, color=color, alpha=0.25, linewidth=0)
+    axes.plot(depth, mean, color=color, marker="o", markersize=2.6, label=label)
+
+
+def _shade_margins(axes: "Axes", profiles: "dict[str, ProfileTable] | object", thickness: float) -> None:
+    """Shade the part of the layer that erosion leaves out."""
+    first = next(iter(profiles.values())) if isinstance(profiles, dict) else None
+    if first is None or not first.eroded.any():
+        return
+    kept = first.depth_mm[first.eroded]
+    for low, high in ((0.0, kept[0] - 0.5 * first.bin_mm), (kept[-1] + 0.5 * first.bin_mm, thickness)):
+        if high > low:
+            axes.axvspan(low, high, color=MARGIN_COLOR, linewidth=0, zorder=0)
+
+
+def _no_change_line(axes: "Axes") -> None:
+    axes.axhline(0, color="#444444", linewidth=0.6, zorder=1)
+
+
+def _has_lithium(content: ReportContent) -> bool:
+    return _lithium_per_attenuation(content) is not None
+
+
+def _lithium_per_attenuation(content: ReportContent) -> float | None:
+    """Lithium in mol/L per cm⁻¹, from the conversion that stands in the profiles."""
+    for profile in content.profiles.values():
+        known = np.isfinite(profile.lithium_mol_cm3) & (np.abs(profile.mean) > 0)
+        if known.any():
+            largest = int(np.argmax(np.where(known, np.abs(profile.mean), 0)))
+            return float(1000 * profile.lithium_mol_cm3[largest] / profile.mean[largest])
+    return None
+
+
+def _add_lithium_axis(axes: "Axes", content: ReportContent) -> None:
+    factor = _lithium_per_attenuation(content)
+    if factor is None or factor == 0:
+        return
+    right = axes.secondary_yaxis("right", functions=(lambda value: value * factor, lambda value: value / factor))
+    right.set_ylabel("change of lithium (mol/L)")
+    right.spines["right"].set_visible(True)
+
+
+def _color(index: int) -> str:
+    return CHANGE_COLORS[index % len(CHANGE_COLORS)]

@@ -1,0 +1,95 @@
+"""Pairs of orthogonal sections side by side: perpendicular to the axis above, through the axis below."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from deltamu.recon.report.canvas import FULL_WIDTH_IN, add_scale_bar, new_figure, show_section
+from deltamu.recon.report.sections import Section
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LARGEST_COLUMN_IN = 2.9
+LABEL_SPACE_IN = 0.62
+COLOR_BAR_IN = 0.75
+
+Decoration = Callable[["Axes", "Axes", int], None]
+
+
+@dataclass(frozen=True)
+class SectionPair:
+    """One column of the grid."""
+
+    title: str
+    cross: Section
+    axial: Section
+
+
+def draw_section_grid(
+    pairs: Sequence[SectionPair],
+    *,
+    columns: int = 4,
+    color_label: str | None = None,
+    extend: str = "both",
+    bar_color: str = "white",
+    decorate: Decoration | None = None,
+    **image_options: Any,
+) -> "Figure":
+    """Draw pairs of sections in blocks of `columns`, all with the same scale of values.
+
+    Parameters
+    ----------
+    pairs : sequence of SectionPair
+        At least one; all of the same field.
+    columns : int
+        Pairs side by side before a new block begins.
+    color_label : str, optional
+        Label of the one colour bar; without it there is none (colours are given, not values).
+    extend : str
+        Ends of the colour bar beyond which values occur.
+    decorate : callable(cross axes, axial axes, index), optional
+        Draws on top of each pair.
+    **image_options
+        For imshow: cmap, vmin, vmax.
+    """
+    columns = min(columns, len(pairs))
+    blocks = -(-len(pairs) // columns)
+    figure = new_figure(*_figure_size(pairs[0], columns, blocks, with_bar=color_label is not None))
+    heights = [pairs[0].cross.height_mm / pairs[0].cross.width_mm, pairs[0].axial.height_mm / pairs[0].axial.width_mm]
+    axes = figure.subplots(2 * blocks, columns, squeeze=False, height_ratios=heights * blocks)
+    image = None
+    for index, pair in enumerate(pairs):
+        block, column = divmod(index, columns)
+        cross, axial = axes[2 * block, column], axes[2 * block + 1, column]
+        show_section(cross, pair.cross, **image_options)
+        image = show_section(axial, pair.axial, **image_options)
+        _label_pair(cross, axial, pair, first=column == 0)
+        add_scale_bar(cross, pair.cross, color=bar_color)
+        if decorate is not None:
+            decorate(cross, axial, index)
+    for spare in axes[-2:, len(pairs) - (blocks - 1) * columns :].flat:
+        spare.set_axis_off()
+    if color_label is not None:
+        figure.colorbar(image, ax=axes, label=color_label, extend=extend, shrink=0.75, aspect=32, pad=0.015)
+    return figure
+
+
+def _figure_size(pair: SectionPair, columns: int, blocks: int, *, with_bar: bool) -> tuple[float, float]:
+    """Size at which the panels fill the sheet without white bands between them."""
+    bar = COLOR_BAR_IN if with_bar else 0.1
+    column = min(LARGEST_COLUMN_IN, (FULL_WIDTH_IN - LABEL_SPACE_IN - bar) / columns - 0.1)
+    panels = column * (pair.cross.height_mm / pair.cross.width_mm + pair.axial.height_mm / pair.axial.width_mm)
+    return columns * (column + 0.1) + LABEL_SPACE_IN + bar, blocks * (panels + 1.15)
+
+
+def _label_pair(cross: "Axes", axial: "Axes", pair: SectionPair, *, first: bool) -> None:
+    cross.set_title(pair.title)
+    for axes in (cross, axial):
+        axes.set_xlabel("x (mm)", labelpad=1.5)
+        if not first:
+            axes.tick_params(labelleft=False)
+    if first:
+        cross.set_ylabel("y (mm)")
+        axial.set_ylabel("z (mm)")
