@@ -1,0 +1,247 @@
+"""The command line."""
+
+import argparse
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from deltamu.recon.errors import Cancelled, DeltamuError, InputError
+
+Command = Callable[[argparse.Namespace], int]
+PRESETS = ("tiny", "small", "full")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 2 (input), 3 (resources) or 130 (interrupted)."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "command"):
+        parser.print_help()
+        return 2
+    try:
+        return int(options.command(options))
+    except DeltamuError as error:
+        return _tell(error, error.exit_status, debug=options.debug)
+    except KeyboardInterrupt:
+        return _tell(Cancelled("interrupted"), Cancelled.exit_status, debug=options.debug)
+    except MemoryError as error:
+        return _tell(error, 3, debug=options.debug, text="not enough memory; try --memory with less, or fewer rows")
+    except BrokenPipeError:
+        return 0
+
+
+def _tell(error: BaseException, status: int, *, debug: bool, text: str = "") -> int:
+    if debug:
+        traceback.print_exception(error)
+    message = " ".join((text or str(error)).split())
+    print(f"deltamu: {message}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser = argparse.ArgumentParser(
+        prog="deltamu", description="Where did the lithium go, how much, and how sure are we?", parents=[shared]
+    )
+    parser.add_argument("--version", action="version", version=f"deltamu {metadata.version('deltamu')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, parents=[shared])
+        sub.set_defaults(command=command)
+        return sub
+
+    _add_demo(add("demo", _demo, "simulate three raw scans of a Li-S cell, run the study on them, compare with the truth"))
+    new = add("new", _new, "look at scan folders or files and write a commented study.toml")
+    new.add_argument("folder", type=Path, help="folder that holds the scans; study.toml is written into it")
+    check = add("check", _check, "validate a study and print its plan (shapes, angles, memory, disk, time); touch nothing")
+    check.add_argument("study", type=Path)
+    check.add_argument("--memory", help="limit, for example 4G")
+    _add_run(add("run", _run, "run the whole chain; continues where a stopped run left off"))
+    _add_recon(add("recon", _recon, "reconstruct one scan to one volume (.zarr or a TIFF folder)"))
+    center = add("center", _center, "find the centre of rotation and draw the picture to judge it by")
+    center.add_argument("scan", type=Path)
+    center.add_argument("-o", "--output", type=Path, help="picture to write (default: center.png beside the working folder)")
+    _add_scan_options(center)
+    report = add("report", _report, "write the HTML report of a finished study again")
+    report.add_argument("folder", type=Path, help="output folder of a study")
+    export = add("export", _export, "write the volumes of a study for Fiji, Avizo, ParaView")
+    export.add_argument("folder", type=Path, help="output folder of a study")
+    export.add_argument("--format", choices=("tiff", "nrrd", "hdf5"), default="tiff")
+    export.add_argument("-o", "--output", type=Path, help="folder to write into (default: FOLDER/export)")
+    export.add_argument("--only", action="append", help="image to export, for example changes/discharged-pristine/delta_mu")
+    add("info", _info, "versions, devices, memory, what is missing and how to get it")
+    for entry in metadata.entry_points(group="deltamu.commands"):
+        entry.load()(add)
+    return parser
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("demo"))
+    parser.add_argument("--preset", choices=PRESETS, default="small")
+    parser.add_argument("--beam", choices=("ideal", "real"), default="ideal")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--same-state", action="store_true", help="all three scans show the pristine cell")
+    parser.add_argument("--featureless", action="store_true", help="leave out the holes and the notch")
+    _add_resources(parser)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", type=Path)
+    _add_resources(parser)
+
+
+def _add_resources(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
+    parser.add_argument("--memory", help="limit, for example 4G")
+    parser.add_argument("--fresh", action="store_true", help="start over instead of continuing")
+    parser.add_argument("--keep-work", action="store_true", help="keep the line integrals (work.zarr)")
+
+
+def _add_recon(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("scan", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--filter", default="hann", choices=("ram-lak", "shepp-logan", "cosine", "hamming", "hann", "parzen"))
+    parser.add_argument("--cutoff", type=float, default=1.0)
+    parser.add_argument("--center", type=float, help="pixels; found when not given")
+    parser.add_argument("--padding", choices=("zero", "edge"), default="zero")
+    parser.add_argument("--rows", help="start:stop of detector rows")
+    _add_scan_options(parser)
+
+
+def _add_scan_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE",
+        help="an option of the reader as in study.toml, for example pixel_size_mm=0.0135",
+    )  # fmt: skip
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from deltamu.recon.study.demo import run_demo
+    from deltamu.recon.study.progress import terminal_progress
+
+    with _cancel_on_interrupt() as cancel, terminal_progress() as progress:
+        outcome = run_demo(
+            options.folder, preset=options.preset, beam=options.beam, seed=options.seed,
+            same_state=options.same_state, featureless=options.featureless, device=options.device,
+            memory=options.memory, fresh=options.fresh, keep_work=options.keep_work, progress=progress, cancel=cancel,
+        )  # fmt: skip
+    print(outcome)
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from deltamu.recon.study.pipeline import run
+    from deltamu.recon.study.progress import terminal_progress
+    from deltamu.recon.study.settings import read_study
+
+    study = read_study(options.study)
+    with _cancel_on_interrupt() as cancel, terminal_progress() as progress:
+        output = run(
+            study, progress=progress, cancel=cancel, device=options.device, memory=options.memory,
+            fresh=options.fresh, keep_work=options.keep_work,
+        )  # fmt: skip
+    print(f"report: {output / 'report.html'}")
+    return 0
+
+
+def _new(options: argparse.Namespace) -> int:
+    from deltamu.recon.study.new_study import write_new_study
+
+    print(f"written: {write_new_study(options.folder)}; edit it, then `deltamu check` and `deltamu run`")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from deltamu.recon.study.pipeline import check
+
+    print(check(options.study, memory=options.memory))
+    return 0
+
+
+def _recon(options: argparse.Namespace) -> int:
+    from deltamu.recon.study.progress import terminal_progress
+    from deltamu.recon.study.single_scan import reconstruct_scan
+
+    with terminal_progress() as progress:
+        text = reconstruct_scan(
+            options.scan, options.output, settings=_key_values(options.set), filter=options.filter,
+            cutoff=options.cutoff, center=options.center, padding=options.padding, rows=options.rows, progress=progress,
+        )  # fmt: skip
+    print(text)
+    return 0
+
+
+def _center(options: argparse.Namespace) -> int:
+    from deltamu.recon.study.single_scan import report_center
+
+    print(report_center(options.scan, picture=options.output or Path("center.png"), settings=_key_values(options.set)))
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from deltamu.recon.report.page import write_report
+
+    print(f"written: {write_report(options.folder)}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from deltamu.recon.study.exporting import export_study
+
+    for path in export_study(options.folder, format=options.format, target=options.output, only=options.only):
+        print(path)
+    return 0
+
+
+def _info(options: argparse.Namespace) -> int:
+    from deltamu.recon.study.info import describe_installation
+
+    print(describe_installation())
+    return 0
+
+
+def _key_values(pairs: Sequence[str]) -> dict[str, object]:
+    """Read KEY=VALUE pairs as TOML values; bare words are strings."""
+    import tomllib
+
+    values: dict[str, object] = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        if not separator or not key.strip():
+            raise InputError(f"--set {pair}: expected KEY=VALUE, for example pixel_size_mm=0.0135")
+        try:
+            values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key.strip()] = text
+    return values
+
+
+class _cancel_on_interrupt:  # noqa: N801 - reads as a with-statement
+    """Turn the first Ctrl-C into a request to stop after the current piece; a second one interrupts at once."""
+
+    def __enter__(self) -> Callable[[], bool]:
+        self._asked = threading.Event()
+        self._previous = None
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._ask)
+        return self._asked.is_set
+
+    def _ask(self, number: int, frame: object) -> None:
+        if self._asked.is_set():
+            raise KeyboardInterrupt
+        self._asked.set()
+        print("deltamu: stopping after the current piece (Ctrl-C again to stop at once)", file=sys.stderr, flush=True)
+
+    def __exit__(self, *exception: object) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,302 @@
+"""study.toml: what a study is made of, checked before anything is computed."""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from deltamu.recon.errors import InputError
+from deltamu.recon.scans.options import ScanOptions
+
+STATE_NAME = re.compile(r"[a-z0-9_]+")
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+SCAN_OPTION_NAMES = tuple(field.name for field in fields(ScanOptions))
+
+
+class Section(BaseModel):
+    """A table of study.toml: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StateSettings(Section):
+    """One state of the sample: a scan to reconstruct, or a volume reconstructed elsewhere."""
+
+    scan: str | None = None
+    volume: str | None = None
+    voxel_size_mm: Positive | None = None
+    unit: str | None = None
+    dataset: str | None = None
+    center: float | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "StateSettings":
+        if (self.scan is None) == (self.volume is None):
+            raise ValueError("expected either `scan` (raw projections) or `volume` (reconstructed elsewhere)")
+        return self
+
+
+class PreprocessSettings(Section):
+    """From detector counts to line integrals."""
+
+    dose: Literal["air", "none"] = "air"
+    air_columns: tuple[tuple[int, int], ...] | None = None
+    spots: bool = True
+    stripes: Literal["auto", "on", "off"] = "auto"
+    counts_per_adu: Positive | None = None
+
+
+class CenterSettings(Section):
+    """Where the centre of rotation is looked for."""
+
+    search_px: tuple[float, float] | None = None
+
+
+class ReconstructionSettings(Section):
+    """How projections become a volume."""
+
+    method: Literal["fbp"] = "fbp"
+    filter: Literal["ram-lak", "shepp-logan", "cosine", "hamming", "hann", "parzen"] = "hann"
+    cutoff: Annotated[float, Field(gt=0, le=1)] = 1.0
+    padding: Literal["zero", "edge"] = "zero"
+
+
+class LayerSettings(Section):
+    """The stack along the rotation axis, as the cell was assembled."""
+
+    order: tuple[str, ...]
+    thickness_mm: tuple[Positive, ...]
+    radius_mm: Positive
+    cathode: str = "cathode"
+    separator: str = "separator"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "LayerSettings":
+        if len(self.order) != len(self.thickness_mm):
+            raise ValueError(f"order names {len(self.order)} layers, thickness_mm has {len(self.thickness_mm)}")
+        if len(set(self.order)) != len(self.order):
+            raise ValueError(f"order names a layer twice: {', '.join(self.order)}")
+        for key in ("cathode", "separator"):
+            if getattr(self, key) not in self.order:
+                raise ValueError(f"{key} = '{getattr(self, key)}' is not in order ({', '.join(self.order)})")
+        cathode, separator = self.order.index(self.cathode), self.order.index(self.separator)
+        if abs(cathode - separator) != 1 or not 0 < cathode < len(self.order) - 1:
+            raise ValueError("the cathode must lie between the separator and a current collector in order")
+        return self
+
+    @property
+    def collector(self) -> str:
+        """The layer on the far side of the cathode."""
+        cathode, separator = self.order.index(self.cathode), self.order.index(self.separator)
+        return self.order[2 * cathode - separator]
+
+
+class RegistrationSettings(Section):
+    """What is held still when the states are laid over each other."""
+
+    mask: tuple[str, ...] | None = None
+    housing_radius_mm: tuple[Positive, Positive] | None = None
+
+
+class ProfileSettings(Section):
+    """How depth profiles are averaged."""
+
+    core_fraction: Annotated[float, Field(gt=0, le=1)] = 0.8
+    bin_um: Positive | None = None
+    blur_fwhm_um: Positive = 45.0
+    subsets: Annotated[int, Field(ge=4, le=32)] = 12
+
+
+class LithiumSettings(Section):
+    """The cross section that turns attenuation into lithium, and what the cycler counted."""
+
+    wavelength_angstrom: Positive = 2.6
+    li6_fraction: Fraction = 0.0759
+    charge_mah: dict[str, float] = Field(default_factory=dict)
+
+
+class RunSettings(Section):
+    """Resources."""
+
+    memory: str | None = None
+    keep_work: bool = False
+
+
+class Study(Section):
+    """A whole study.toml, with the folder its paths are relative to."""
+
+    folder: Path
+    name: str = "study"
+    output: str = "result"
+    reference: str
+    changes: tuple[str, ...] = ()
+    states: dict[str, StateSettings]
+    preprocess: PreprocessSettings = PreprocessSettings()
+    center: CenterSettings = CenterSettings()
+    reconstruction: ReconstructionSettings = ReconstructionSettings()
+    registration: RegistrationSettings = RegistrationSettings()
+    layers: LayerSettings | None = None
+    profile: ProfileSettings = ProfileSettings()
+    lithium: LithiumSettings = LithiumSettings()
+    run: RunSettings = RunSettings()
+
+    @field_validator("states")
+    @classmethod
+    def _state_names(cls, states: dict[str, StateSettings]) -> dict[str, StateSettings]:
+        for name in states:
+            if not STATE_NAME.fullmatch(name):
+                raise ValueError(
+                    f"state name '{name}': expected lower-case letters, digits and underscores "
+                    "(a hyphen separates two states in a change); try "
+                    f"'{re.sub('[^a-z0-9_]+', '_', name.lower())}'"
+                )
+        if not states:
+            raise ValueError("no states; expected at least one table [states.NAME]")
+        return states
+
+    @model_validator(mode="after")
+    def _known_states(self) -> "Study":
+        if self.reference not in self.states:
+            raise ValueError(f"reference = '{self.reference}' is not a state; {_known(self.reference, self.states)}")
+        for change in self.changes:
+            for state in split_change(change):
+                if state not in self.states:
+                    raise ValueError(f"change '{change}': no state '{state}'; {_known(state, self.states)}")
+        if len(set(self.changes)) != len(self.changes):
+            raise ValueError(f"changes lists one twice: {', '.join(self.changes)}")
+        if self.changes and self.layers is None:
+            raise ValueError("changes need a table [layers] (the stack of the cell) to register and to measure depth")
+        for change in self.lithium.charge_mah:
+            if change not in self.changes:
+                raise ValueError(f"lithium.charge_mah: '{change}' is not in changes")
+        return self
+
+    @property
+    def output_dir(self) -> Path:
+        """Absolute folder of the results."""
+        return (self.folder / self.output).resolve()
+
+    def state_path(self, state: str) -> Path:
+        """Absolute path of a state's scan or volume."""
+        settings = self.states[state]
+        return (self.folder / str(settings.scan or settings.volume)).resolve()
+
+    def scan_options(self, state: str) -> ScanOptions:
+        """Reader options of a state's scan."""
+        try:
+            return ScanOptions(**self.states[state].options)
+        except TypeError as error:
+            raise InputError(f"states.{state}: {error}") from None
+
+
+def split_change(change: str) -> tuple[str, str]:
+    """Split `to-from` into its two states."""
+    parts = change.split("-")
+    if len(parts) != 2 or not all(parts) or parts[0] == parts[1]:
+        raise InputError(f"change '{change}': expected two different states as 'to-from', for example 'discharged-pristine'")
+    return parts[0], parts[1]
+
+
+def read_study(path: Path) -> Study:
+    """Read and check a study.toml.
+
+    Raises
+    ------
+    InputError
+        Naming the file and the field, what was found, what was expected and, for an unknown key, the nearest.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "study.toml"
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; `deltamu new DIR` writes one") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {_toml_problem(str(error))}") from None
+    return study_from_table(content, folder=path.resolve().parent, source=str(path))
+
+
+def study_from_table(content: Mapping[str, Any], *, folder: Path, source: str = "study.toml") -> Study:
+    """Check the tables of a study.toml; `source` names them in errors."""
+    table = dict(content)
+    defaults = table.pop("scan", {})
+    if not isinstance(defaults, dict):
+        raise InputError(f"{source}: scan: expected a table of reader options")
+    _refuse_unknown(source, "scan", defaults, SCAN_OPTION_NAMES)
+    states = table.get("states", {})
+    if isinstance(states, dict):
+        table["states"] = {name: _with_options(source, name, state, defaults) for name, state in states.items()}
+    try:
+        return Study(folder=folder, **table)
+    except ValidationError as error:
+        raise InputError(f"{source}: {_first_problem(error)}") from None
+
+
+def _with_options(source: str, name: str, state: Any, defaults: dict[str, Any]) -> Any:
+    """Move a state's reader options, on top of the defaults, into its `options`."""
+    if not isinstance(state, dict):
+        return state
+    own = [key for key in StateSettings.model_fields if key != "options"]
+    _refuse_unknown(source, f"states.{name}", state, [*own, *SCAN_OPTION_NAMES])
+    options = {key: value for key, value in state.items() if key not in own}
+    kept = {key: value for key, value in state.items() if key in own}
+    if "volume" in state:
+        return {**kept, "options": options}
+    return {**kept, "options": _tuples({**defaults, **options})}
+
+
+def _tuples(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+
+
+def _refuse_unknown(source: str, where: str, table: Mapping[str, Any], known: Any) -> None:
+    for key in table:
+        if key not in known:
+            raise InputError(f"{source}: {where}.{key}: unknown key; {_nearest(key, list(known))}")
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(sorted(known))}"
+
+
+def _known(name: str, states: Mapping[str, Any]) -> str:
+    return _nearest(name, list(states))
+
+
+def _toml_problem(message: str) -> str:
+    if "twice" in message or "overwrite" in message:
+        return f"a table or key stands twice ({message}); every state may be listed once"
+    return f"not valid TOML ({message})"
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"] if part != "function-after")
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown key; {_nearest(str(problem['loc'][-1]), _fields_beside(problem['loc']))}"
+    if problem["type"] == "missing":
+        return f"{where}: missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    found = "" if problem["type"] == "value_error" else f" (found {problem['input']!r})"
+    return f"{where}: {message}{found}" if where else f"{message}{found}"
+
+
+def _fields_beside(location: tuple[Any, ...]) -> list[str]:
+    """Return the keys that are known where an unknown one stood."""
+    model: Any = Study
+    for part in location[:-1]:
+        field = model.model_fields.get(part)
+        annotation = getattr(field, "annotation", None)
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        found = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        model = found[0] if found else model
+    return [*(name for name in model.model_fields if name != "folder"), *(["scan"] if model is Study else [])]

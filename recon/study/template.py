@@ -1,0 +1,145 @@
+"""The commented study.toml that `deltamu new` and `deltamu demo` write."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deltamu.recon.atomic import write_text
+
+
+@dataclass(frozen=True)
+class StudyDraft:
+    """What is known about a study before a person edits it.
+
+    Attributes
+    ----------
+    name : str
+    states : mapping of state name to the lines of its table
+    reference : str
+    scan : mapping
+        Reader options that hold for all the scans.
+    layers : mapping or None
+        The stack; written as a commented example when it is not known.
+    changes : tuple of str
+    charge_mah : mapping
+        Charge that the cycler counted, per change.
+    """
+
+    name: str
+    states: Mapping[str, Mapping[str, Any]]
+    reference: str
+    scan: Mapping[str, Any] = field(default_factory=dict)
+    layers: Mapping[str, Any] | None = None
+    changes: tuple[str, ...] = ()
+    charge_mah: Mapping[str, float] = field(default_factory=dict)
+    wavelength_angstrom: float = 2.6
+    housing_radius_mm: tuple[float, float] | None = None
+
+
+EXAMPLE_LAYERS = {
+    "order": ["collector_a", "anode", "separator", "cathode", "collector_c"],
+    "thickness_mm": [0.9, 0.39, 0.5, 0.4, 0.9],
+    "radius_mm": 3.0,
+}
+
+
+def write_draft(path: Path, draft: StudyDraft) -> Path:
+    """Write a draft as a commented study.toml, atomically."""
+    write_text(path, draft_text(draft))
+    return path
+
+
+def draft_text(draft: StudyDraft) -> str:
+    """Return the text of a commented study.toml."""
+    parts = [_head(draft), _scan(draft), *(_state(name, table) for name, table in draft.states.items())]
+    parts += [_layers(draft), _options(), _registration(draft), _lithium(draft)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(draft: StudyDraft) -> str:
+    changes = ", ".join(_value(change) for change in draft.changes)
+    lines = [
+        "# A deltamu study. `deltamu check study.toml` validates it, `deltamu run study.toml` computes it.",
+        f"name = {_value(draft.name)}",
+        'output = "result"              # folder of the results, relative to this file',
+        f"reference = {_value(draft.reference)}        # the state on whose grid everything is compared",
+        f"changes = [{changes}]          # each is to-from: the attenuation of the first minus that of the second",
+    ]
+    return "\n".join(lines)
+
+
+def _scan(draft: StudyDraft) -> str:
+    lines = ["[scan]                         # options of the reader that hold for all states; a state's own win"]
+    lines += _assignments(draft.scan)
+    if "pixel_size_mm" not in draft.scan:
+        lines.append("# pixel_size_mm = 0.027        # needed unless the files state it")
+    return "\n".join(lines)
+
+
+def _state(name: str, table: Mapping[str, Any]) -> str:
+    return "\n".join([f"[states.{name}]", *_assignments(table)])
+
+
+def _layers(draft: StudyDraft) -> str:
+    table = draft.layers or EXAMPLE_LAYERS
+    mark = "" if draft.layers else "# "
+    lines = [
+        "[layers]                       # the stack along the rotation axis, in the order of increasing detector row;",
+        "# the first and the last layer may be cut by the field of view. d = 0 at the separator side of the cathode.",
+        *_assignments(table),
+        'cathode = "cathode"',
+        'separator = "separator"',
+    ]
+    return "\n".join(line if line.startswith("#") else mark + line for line in lines)
+
+
+def _options() -> str:
+    return """[preprocess]
+dose = "air"                   # each frame's dose from air beside the sample, found automatically; "none"
+# air_columns = [[0, 20], [490, 512]]
+spots = true                   # gamma spots and dead pixels
+stripes = "auto"               # only when rings stand above the noise of the open beam; "on", "off"
+# counts_per_adu = 0.2         # detected neutrons per grey level; estimated from the flats when not given
+
+[reconstruction]
+method = "fbp"
+filter = "hann"                # ram-lak, shepp-logan, cosine, hamming, hann, parzen
+cutoff = 1.0                   # fraction of the Nyquist frequency
+padding = "zero"               # "edge" for samples wider than the detector"""
+
+
+def _registration(draft: StudyDraft) -> str:
+    lines = ["[registration]", '# mask = ["separator", "collector_c"]   # parts without change; by default these two']
+    if draft.housing_radius_mm:
+        inner, outer = draft.housing_radius_mm
+        lines.append(f"housing_radius_mm = [{inner}, {outer}]   # compared with the mask; a disagreement is reported")
+    lines += ["", "[profile]", "core_fraction = 0.8            # of the pellet's radius that is averaged"]
+    lines.append("blur_fwhm_um = 45.0            # resolution along the axis; bins nearer to an edge are marked")
+    return "\n".join(lines)
+
+
+def _lithium(draft: StudyDraft) -> str:
+    lines = [
+        "[lithium]",
+        f"wavelength_angstrom = {draft.wavelength_angstrom}",
+        "li6_fraction = 0.0759          # natural; commercial lithium is often depleted in lithium-6",
+    ]
+    if draft.charge_mah:
+        charges = ", ".join(f"{_value(change)} = {charge}" for change, charge in draft.charge_mah.items())
+        lines.append(f"charge_mah = {{{charges}}}   # counted by the cycler, positive for lithium into the cathode")
+    else:
+        lines.append('# charge_mah = {"discharged-pristine" = 4.6}   # counted by the cycler')
+    return "\n".join(lines)
+
+
+def _assignments(table: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {_value(value)}" for key, value in table.items() if value is not None]
+
+
+def _value(value: Any) -> str:
+    """TOML and JSON write strings, numbers, booleans and flat lists alike."""
+    if isinstance(value, tuple):
+        value = list(value)
+    return json.dumps(value, ensure_ascii=False)
