@@ -1,0 +1,107 @@
+"""Resample a volume through an affine map of its indices."""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from deltamu.kernels import _cpu
+from deltamu.kernels.backend import Cost
+
+Volume = NDArray[np.float32]
+
+
+def warp(
+    volume: Volume,
+    affine: ArrayLike,
+    *,
+    output_shape: tuple[int, int, int],
+    order: int = 1,
+    fill: float = math.nan,
+    out: Volume | None = None,
+) -> Volume:
+    """Interpolate a volume at the positions that an affine map gives to the voxels of the output.
+
+    Parameters
+    ----------
+    volume : (z, y, x) float32 array
+    affine : (3, 4) array
+        Maps an output index (z, y, x, 1) to an input index. For a part of the output that starts at voxel `s`,
+        add ``affine[:, :3] @ s`` to the last column.
+    output_shape : tuple of 3 ints
+    order : {1, 3}
+        Trilinear, or cubic B-spline through the voxel values (Unser, IEEE Signal Processing Magazine 16, 1999).
+    fill : float
+        Value of positions outside the volume, that is beyond the centres of its outermost voxels.
+    out : (z, y, x) float32 array, optional
+        Where to write, of shape `output_shape`.
+
+    Returns
+    -------
+    (z, y, x) float32 array
+        A voxel that is not finite makes NaN of what is interpolated between it and its neighbours (order 1).
+
+    Raises
+    ------
+    ValueError
+        If a shape or type does not fit, the affine is not finite, or order 3 meets voxels that are not finite.
+    """
+    source = as_volume(volume, "volume")
+    matrix = _checked_affine(affine)
+    target = _checked_out(out, output_shape)
+    if order == 1:
+        _cpu.warp_linear(source, matrix, fill, target)
+    elif order == 3:
+        _cpu.warp_cubic(spline_coefficients(source), matrix, fill, target)
+    else:
+        raise ValueError(f"order: found {order!r}, expected 1 (trilinear) or 3 (cubic B-spline)")
+    return target
+
+
+def warp_cost(input_shape: tuple[int, int, int], *, order: int = 1) -> Cost:
+    """Working memory of `warp` beyond the volume and its output."""
+    return Cost(0, 4 * math.prod(input_shape) if order == 3 else 0)
+
+
+def spline_coefficients(volume: Volume) -> Volume:
+    """Coefficients of the cubic B-spline through the voxels, mirrored at the faces; a new array.
+
+    Raises
+    ------
+    ValueError
+        If a voxel is not finite: the filter is recursive and would spread it over the whole volume.
+    """
+    coefficients = as_volume(volume, "volume").copy()
+    if not all(np.isfinite(plane).all() for plane in coefficients):
+        raise ValueError(
+            "volume: some voxels are not finite; cubic interpolation needs all of them, try order=1"
+        )
+    _cpu.spline_coefficients(coefficients)
+    return coefficients
+
+
+def as_volume(array: NDArray[np.floating], name: str) -> Volume:
+    """Return the array as a contiguous float32 volume (z, y, x), without a copy where it is one."""
+    volume = np.ascontiguousarray(array, np.float32)
+    if volume.ndim != 3 or volume.size == 0:
+        raise ValueError(f"{name}: found shape {np.shape(array)}, expected (z, y, x) with at least one voxel")
+    return volume
+
+
+def _checked_affine(affine: ArrayLike) -> NDArray[np.float64]:
+    matrix = np.ascontiguousarray(affine, np.float64)
+    if matrix.shape != (3, 4) or not np.isfinite(matrix).all():
+        raise ValueError(f"affine: found shape {matrix.shape}, expected (3, 4) with finite numbers")
+    return matrix
+
+
+def _checked_out(out: Volume | None, shape: tuple[int, int, int]) -> Volume:
+    if len(shape) != 3 or min(shape) < 1:
+        raise ValueError(f"output_shape: found {shape}, expected three positive sizes (z, y, x)")
+    if out is None:
+        return np.empty(shape, np.float32)
+    if out.shape != tuple(shape) or out.dtype != np.float32 or not out.flags.c_contiguous:
+        raise ValueError(
+            f"out: found {out.dtype} of shape {out.shape}, expected contiguous float32 {tuple(shape)}"
+        )
+    return out
