@@ -1,0 +1,41 @@
+// Neighbourhood rules of the spot and median filters, written once for every caller.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+namespace spots {
+
+// A spot is brighter than everything at this distance (pixels), whatever the direction it is left in.
+constexpr std::ptrdiff_t REACH = 3;
+// So many of the 24 pixels at that distance may be brighter: a second hit next to the first, the two ends of a thin line.
+constexpr int FORGIVEN = 4;
+
+// Index mirrored at the border, the border pixel counted twice.
+inline std::ptrdiff_t reflect(std::ptrdiff_t index, std::ptrdiff_t size) {
+    const std::ptrdiff_t period = 2 * size;
+    index %= period;
+    if (index < 0) index += period;
+    return index < size ? index : period - 1 - index;
+}
+
+// Median of n values (their order is lost); the mean of the middle two when n is even.
+inline float median(float *values, int n) {
+    float *middle = values + n / 2;
+    std::nth_element(values, middle, values + n);
+    return n % 2 ? *middle : 0.5f * (*middle + *std::max_element(values, middle));
+}
+
+// Larger of the smaller ends of the four lines through a pixel: what a line or an edge leaves standing.
+inline float line_support(float left, float right, float up, float down, float nw, float se, float ne, float sw) {
+    return std::max(std::max(std::min(left, right), std::min(up, down)),
+                    std::max(std::min(nw, se), std::min(ne, sw)));
+}
+
+// Whether value stands more than k standard deviations above the reference level.
+inline bool stands_out(float value, float reference, float offset, float slope, float k2) {
+    const float excess = value - reference;
+    return excess > 0.0f && excess * excess > k2 * (offset + slope * std::max(reference, 0.0f));
+}
+
+}  // namespace spots
