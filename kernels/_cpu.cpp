@@ -6,6 +6,7 @@
 
 namespace py = pybind11;
 
+void bind_align(py::module_ &module);
 void bind_gridding(py::module_ &module);
 void bind_warp(py::module_ &module);
 void bind_project(py::module_ &module);
@@ -17,6 +18,7 @@ PYBIND11_MODULE(_cpu, module) {
 #else
     module.attr("openmp") = false;
 #endif
+    bind_align(module);
     bind_gridding(module);
     bind_warp(module);
     bind_project(module);

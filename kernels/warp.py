@@ -26,11 +26,12 @@ def warp(
     ----------
     volume : (z, y, x) float32 array
     affine : (3, 4) array
-        Maps an output index (z, y, x, 1) to an input index. For a part of the output that starts at voxel `s`,
-        add ``affine[:, :3] @ s`` to the last column.
+        Maps an output index (z, y, x, 1) to an input index. For a part of the output that starts at voxel
+        `s`, add ``affine[:, :3] @ s`` to the last column.
     output_shape : tuple of 3 ints
     order : {1, 3}
-        Trilinear, or cubic B-spline through the voxel values (Unser, IEEE Signal Processing Magazine 16, 1999).
+        Trilinear, or cubic B-spline through the voxel values (Unser, IEEE Signal Processing Magazine 16,
+        1999).
     fill : float
         Value of positions outside the volume, that is beyond the centres of its outermost voxels.
     out : (z, y, x) float32 array, optional
@@ -44,7 +45,8 @@ def warp(
     Raises
     ------
     ValueError
-        If a shape or type does not fit, the affine is not finite, or order 3 meets voxels that are not finite.
+        If a shape or type does not fit, the affine is not finite, or order 3 meets voxels that are not
+        finite.
     """
     source = as_volume(volume, "volume")
     matrix = _checked_affine(affine)
