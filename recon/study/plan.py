@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,10 @@ class Plan:
     work_bytes: int
     memory_limit: int
 
+    def state(self, name: str) -> StatePlan:
+        """Size of one state."""
+        return next(state for state in self.states if state.name == name)
+
     @property
     def memory_bytes(self) -> int:
         """Peak of the whole run."""
@@ -61,6 +65,10 @@ class Plan:
     def seconds(self) -> float:
         """Estimated time of the whole run."""
         return sum(stage.seconds for stage in self.stages)
+
+    def with_choices(self, *, threads: int, compute_rows: int) -> "Plan":
+        """Return this plan with the choices of an earlier start."""
+        return replace(self, threads=threads, compute_rows=compute_rows)
 
     def fixed(self) -> dict[str, Any]:
         """Return the choices that a resumed run must share, for plan.json."""

@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from deltamu.recon.errors import InputError
@@ -196,6 +197,19 @@ class Study(Section):
             raise InputError(f"states.{state}: {error}") from None
 
 
+def settings_text(study: Study) -> str:
+    """Write a study as it was resolved, every default filled in, as TOML that can be run again."""
+    content = study.model_dump(mode="json", exclude={"folder"}, exclude_none=True)
+    for name, state in content["states"].items():
+        options = state.pop("options", {})
+        state.update({key: value for key, value in options.items() if value is not None})
+        for key in ("scan", "volume"):
+            if key in state:
+                state[key] = str(study.state_path(name))
+    content["output"] = str(study.output_dir)
+    return tomlkit.dumps(content)
+
+
 def split_change(change: str) -> tuple[str, str]:
     """Split `to-from` into its two states."""
     parts = change.split("-")
@@ -279,7 +293,8 @@ def _toml_problem(message: str) -> str:
 
 
 def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
+    # an unknown key explains a missing one, not the other way round
+    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in problem["loc"] if part != "function-after")
     if problem["type"] == "extra_forbidden":
         return f"{where}: unknown key; {_nearest(str(problem['loc'][-1]), _fields_beside(problem['loc']))}"

@@ -1,0 +1,71 @@
+"""`deltamu demo`: simulated raw scans of a Li-S cell, the study on them, and the comparison with the truth."""
+
+import json
+from pathlib import Path
+
+from deltamu.recon.atomic import write_json
+from deltamu.recon.errors import InputError
+from deltamu.recon.report.page import write_report
+from deltamu.recon.simulate.study import SimulatedStudy, simulate_study
+from deltamu.recon.study.pipeline import run
+from deltamu.recon.study.progress import Cancel, Progress, never, silent
+from deltamu.recon.study.settings import read_study
+from deltamu.recon.study.template import StudyDraft, write_draft
+from deltamu.recon.study.truth import truth_section
+
+CHANGES = ("discharged-pristine", "charged-pristine", "charged-discharged")
+
+
+def run_demo(
+    folder: Path,
+    *,
+    preset: str = "small",
+    beam: str = "ideal",
+    seed: int = 1,
+    same_state: bool = False,
+    featureless: bool = False,
+    device: str = "auto",
+    memory: str | None = None,
+    fresh: bool = False,
+    keep_work: bool = False,
+    progress: Progress = silent,
+    cancel: Cancel = never,
+) -> str:
+    """Simulate, run, compare; return a few lines that say what came out and where it is.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when missing: raw/, truth/, study.toml and result/.
+    preset : {"tiny", "small", "full"}
+    beam : {"ideal", "real"}
+    seed : int
+        Of the noise and the misalignment.
+    same_state : bool
+        All three scans show the pristine cell.
+    featureless : bool
+        No holes, no notch: the rotation about the axis is not determined.
+    device, memory, fresh, keep_work, progress, cancel
+        As for `run`.
+
+    Raises
+    ------
+    InputError
+        If the folder holds something else.
+    """
+    folder = Path(folder)
+    _refuse_foreign(folder)
+    simulated = simulate_study(
+        folder, preset=preset, beam=beam, seed=seed, same_state=same_state, featureless=featureless,
+        progress=progress, cancel=cancel,
+    )  # fmt: skip
+    study_file = write_draft(folder / "study.toml", draft_of(simulated, preset=preset, beam=beam))
+    output = run(
+        read_study(study_file), progress=progress, cancel=cancel, device=device, memory=memory, fresh=fresh,
+        keep_work=keep_work,
+    )  # fmt: skip
+    summary = json.loads((output / "summary.json").read_text(encoding="utf-8"))
+    summary["truth"] = truth_section(output, folder / "truth", summary)
+    write_json(output / "summary.json", summary)
+    write_report(output)
+    return outcome_text(output, summary)

@@ -1,0 +1,226 @@
+"""A state from its raw scan: line integrals, centre of rotation, volume with its noise."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.recon.preprocess.center import find_center
+from deltamu.recon.preprocess.correction import (
+    Correction,
+    correct_frames,
+    line_integral_variance,
+    open_beam_variance,
+    prepare_correction,
+)
+from deltamu.recon.preprocess.stripes import remove_stripes
+from deltamu.recon.scans.scan import Scan
+from deltamu.recon.solvers.fbp import fbp
+from deltamu.recon.solvers.noise import fbp_variance, ring_variance
+from deltamu.recon.study.checkpoint import PieceKey
+from deltamu.recon.study.journal import settings_hash
+from deltamu.recon.study.plan import FRAMES_PER_BLOCK
+from deltamu.recon.study.run_context import PIECES_VERSION, RunContext, Slabs
+from deltamu.recon.volumes.blocks import BlockArray, create_stack
+from deltamu.recon.volumes.image import finish_image
+
+Array = NDArray[np.float32]
+ROWS_PER_FILE = 32
+CENTER_ROWS = 48
+
+
+@dataclass(frozen=True)
+class ScannedState:
+    """A state that comes from projections.
+
+    Attributes
+    ----------
+    settings : str
+        Hash of everything its line integrals depend on.
+    center : float
+        Pixels.
+    centering : mapping
+        The centre with its candidates, as in diagnostics.json.
+    """
+
+    name: str
+    scan: Scan
+    correction: Correction
+    settings: str
+    center: float
+    centering: Mapping[str, Any]
+
+    @property
+    def pixel_size_mm(self) -> float:
+        """Of the detector at the sample."""
+        assert self.scan.pixel_size_mm is not None
+        return self.scan.pixel_size_mm
+
+
+def prepare_state(context: RunContext, name: str, scan: Scan) -> ScannedState:
+    """Read what every frame is corrected with, and find the centre of rotation."""
+    options = context.study.preprocess
+    correction = prepare_correction(
+        scan,
+        dose=options.dose,
+        air_columns=options.air_columns,
+        spots=options.spots,
+        counts_per_adu=options.counts_per_adu,
+    )
+    settings = settings_hash(PIECES_VERSION, "line integrals", scan.fingerprint, options)
+    centering = _centering(context, name, scan, correction, settings)
+    for warning in centering["warnings"]:
+        context.warn(f"{name}: {warning}")
+    return ScannedState(name, scan, correction, settings, float(centering["center"]), centering)
+
+
+def reconstruct_state(context: RunContext, state: ScannedState) -> str:
+    """Write the attenuation of a state and its sigma; return the hash of what they depend on."""
+    settings = settings_hash(state.settings, state.center, context.study.reconstruction)
+    group = f"states/{state.name}"
+    images = [context.image(state.name, group, name, unit="cm^-1") for name in ("attenuation", "sigma")]
+    total = images[0].slabs
+    for slab in range(total):
+
+        def compute(slab: int = slab) -> tuple[Slabs, Mapping[str, Any]]:
+            first = slab * images[0].slab
+            stop = min(first + images[0].slab, images[0].shape[0])
+            arrays = _reconstruct_in_blocks(context, state, first, stop)
+            return list(zip(images, arrays, strict=True)), {}
+
+        context.piece(PieceKey("reconstruct", state.name, slab), settings, compute)
+        context.progress("reconstruct", state.name, slab + 1, total)
+    for image in images:
+        finish_image(image)
+    return settings
+
+
+def frame_facts(context: RunContext, state: ScannedState) -> dict[str, Any]:
+    """What the preprocessing did to the frames: dose per frame, spots, starved pixels per row."""
+    views, _, columns = state.scan.shape
+    keys = _block_keys(state.name, views)
+    found = [context.journal.payload(key) for key in keys]
+    return {
+        "dose": np.concatenate([f["dose"] for f in found]).tolist(),
+        "spots_fraction": float(np.mean(np.concatenate([f["spots_fraction"] for f in found]))),
+        "starved_fraction": (np.sum([f["starved_per_row"] for f in found], axis=0) / (views * columns)).tolist(),
+    }
+
+
+def read_rows(context: RunContext, state: ScannedState, first: int, stop: int) -> tuple[Array, Array]:
+    """Line integrals of detector rows and their counting variance, (angle, row, column); stripes removed."""
+    stored = _line_integrals(context, state.name, state.scan, state.correction, state.settings)
+    rows = np.ascontiguousarray(stored[:, first:stop, :], np.float32)
+    dose = np.asarray(frame_facts(context, state)["dose"])
+    variance = line_integral_variance(rows, dose, state.correction, rows=slice(first, stop))
+    shared = open_beam_variance(state.correction)[first:stop]
+    return remove_stripes(rows, mode=context.study.preprocess.stripes, open_beam_variance=shared), variance
+
+
+def fbp_options(context: RunContext, state: ScannedState) -> dict[str, Any]:
+    """Return what every analytic reconstruction of a state is told."""
+    options = context.study.reconstruction
+    return {
+        "center": state.center,
+        "pixel_size_mm": state.pixel_size_mm,
+        "filter": options.filter,
+        "cutoff": options.cutoff,
+    }
+
+
+def _reconstruct_in_blocks(
+    context: RunContext, state: ScannedState, first: int, stop: int
+) -> tuple[Array, Array]:
+    """Reconstruct the rows of a slab, as many at a time as the plan allows."""
+    side = state.scan.shape[2]
+    attenuation = np.empty((stop - first, side, side), np.float32)
+    sigma = np.empty_like(attenuation)
+    for begin in range(first, stop, context.plan.compute_rows):
+        end = min(begin + context.plan.compute_rows, stop)
+        part = slice(begin - first, end - first)
+        attenuation[part], sigma[part] = _reconstruct_rows(context, state, begin, end)
+    return attenuation, sigma
+
+
+def _reconstruct_rows(context: RunContext, state: ScannedState, first: int, stop: int) -> tuple[Array, Array]:
+    rows, counted = read_rows(context, state, first, stop)
+    options = fbp_options(context, state)
+    attenuation = fbp(rows, state.scan.angles, padding=context.study.reconstruction.padding, **options)
+    autocorrelation = state.correction.noise.autocorrelation
+    variance = fbp_variance(counted, state.scan.angles, autocorrelation=autocorrelation, **options)
+    shared = open_beam_variance(state.correction)[first:stop]
+    variance += ring_variance(shared, autocorrelation=autocorrelation, **options)
+    return attenuation, np.sqrt(variance)
+
+
+def _line_integrals(
+    context: RunContext, name: str, scan: Scan, correction: Correction, settings: str
+) -> BlockArray:
+    """Return the line integrals on disk, correcting the blocks of frames that are not there yet."""
+    views, _, columns = scan.shape
+    stored = create_stack(context.work / name, shape=scan.shape, chunks=(FRAMES_PER_BLOCK, ROWS_PER_FILE, columns))
+    if name in context.ready:
+        return stored
+    keys = _block_keys(name, views)
+    for block, key in enumerate(keys):
+
+        def correct(first: int = block * FRAMES_PER_BLOCK) -> tuple[Slabs, Mapping[str, Any]]:
+            frames = correct_frames(scan.read(first, min(first + FRAMES_PER_BLOCK, views)), correction)
+            return [(stored, frames.line_integrals)], _facts_of_block(frames)
+
+        context.piece(key, settings, correct)
+        context.progress("preprocess", name, block + 1, len(keys))
+    context.ready.add(name)
+    return stored
+
+
+def _block_keys(name: str, views: int) -> list[PieceKey]:
+    return [PieceKey("preprocess", name, block) for block in range(-(-views // FRAMES_PER_BLOCK))]
+
+
+def _facts_of_block(frames: Any) -> dict[str, Any]:
+    return {
+        "dose": [float(v) for v in frames.dose],
+        "spots_fraction": [float(v) for v in frames.spots_fraction],
+        "starved_per_row": [int(v) for v in np.count_nonzero(frames.starved, axis=(0, 2))],
+    }
+
+
+def _centering(
+    context: RunContext, name: str, scan: Scan, correction: Correction, settings: str
+) -> Mapping[str, Any]:
+    """Return the centre given in the settings, or the one found on rows spread over the detector."""
+    given = context.study.states[name].center
+    if given is not None:
+        return {"center": given, "spread": 0.0, "candidates": [], "search": [given, given], "warnings": [], "tilt_deg": 0.0}
+    search = context.study.center.search_px
+
+    def find() -> tuple[Slabs, Mapping[str, Any]]:
+        stored = _line_integrals(context, name, scan, correction, settings)
+        rows = np.unique(np.linspace(0, scan.shape[1] - 1, CENTER_ROWS).round().astype(int))
+        picked = np.stack([stored[:, row, :] for row in rows], axis=1).astype(np.float32, copy=False)
+        return [], centering_facts(find_center(picked, scan.angles, search=search), rows)
+
+    payload = context.piece(PieceKey("center", name), settings_hash(settings, search), find)
+    context.progress("center", name, 1, 1)
+    return payload
+
+
+def centering_facts(result: Any, rows: NDArray[np.integer[Any]]) -> dict[str, Any]:
+    """Write a centre of rotation as JSON, its candidates with the detector rows they come from."""
+    facts: dict[str, Any] = as_json(asdict(result))
+    for candidate in facts["candidates"]:
+        if candidate.get("row") is not None:
+            candidate["row"] = float(np.interp(candidate["row"], np.arange(rows.size), rows))
+    return facts
+
+
+def as_json(value: Any) -> Any:
+    """Turn numpy numbers and tuples into what JSON knows."""
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [as_json(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value

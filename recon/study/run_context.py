@@ -1,0 +1,90 @@
+"""What every stage of a run shares, and how a stage does its pieces."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.recon.study.checkpoint import PieceKey
+from deltamu.recon.study.journal import Journal
+from deltamu.recon.study.plan import Plan
+from deltamu.recon.study.progress import Cancel, Progress, stop_if_asked
+from deltamu.recon.study.settings import Study
+from deltamu.recon.study.storage import write_slabs_piece
+from deltamu.recon.volumes.blocks import BlockArray
+from deltamu.recon.volumes.image import Image, create_image
+
+# raised when the meaning of a stored piece changes, so that an older run is not continued
+PIECES_VERSION = 1
+Slabs = Sequence[tuple[Image | BlockArray, NDArray[Any]]]
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """A run under way: the study, where it writes, what is finished, and whom it tells."""
+
+    study: Study
+    output: Path
+    plan: Plan
+    journal: Journal
+    progress: Progress
+    cancel: Cancel
+    warnings: list[str] = field(default_factory=list)
+    ready: set[str] = field(default_factory=set)
+
+    @property
+    def store(self) -> Path:
+        """Root of the result images."""
+        return self.output / "study.zarr"
+
+    @property
+    def work(self) -> Path:
+        """Root of what is removed after success."""
+        return self.output / "work.zarr"
+
+    def image(self, state: str, group: str, name: str, *, unit: str, dtype: type = np.float32) -> Image:
+        """Make or continue a result image on the grid of a state."""
+        grid = self.plan.state(state)
+        return create_image(
+            self.store / group, name, shape=grid.volume, voxel_size_mm=grid.voxel_size_mm, unit=unit, dtype=dtype,
+            slab=self.plan.slab,
+        )  # fmt: skip
+
+    def is_current(self, key: PieceKey, settings: str) -> bool:
+        """Whether a piece is finished with these settings."""
+        return self.journal.piece_is_current(key, settings)
+
+    def piece(
+        self, key: PieceKey, settings: str, compute: Callable[[], tuple[Slabs, Mapping[str, Any]]]
+    ) -> Mapping[str, Any]:
+        """Return what a piece left in the journal, computing and writing it when it is not finished."""
+        if not self.is_current(key, settings):
+            stop_if_asked(self.cancel)
+            begun = time.monotonic()
+            slabs, facts = compute()
+            payload = {**facts, "seconds": round(time.monotonic() - begun, 4)}
+            write_slabs_piece(self.journal, key, settings, slabs, payload=payload)
+            self.log("piece", stage=key.stage, state=key.state, slab=key.slab, seconds=payload["seconds"])
+        return self.journal.payload(key)
+
+    def remove_work(self) -> None:
+        """Remove the line integrals."""
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def warn(self, text: str) -> None:
+        """Keep a sentence for the report; it is told once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def log(self, event: str, **details: Any) -> None:
+        """Append a line to log.jsonl."""
+        line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **details}
+        with (self.output / "log.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
