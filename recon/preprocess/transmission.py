@@ -1,0 +1,118 @@
+"""The whole chain from a scan to line integrals, and what it did in numbers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.recon.preprocess.correction import (
+    CorrectedFrames,
+    Correction,
+    ScanLike,
+    clean_transmission,
+    correct_frames,
+    prepare_correction,
+)
+from deltamu.recon.preprocess.dose import air_dose
+from deltamu.recon.preprocess.stripes import StripeMode, remove_stripes
+
+Float32 = NDArray[np.float32]
+BLOCK_FRAMES = 32
+STARVED_ROW_FRACTION = 0.05
+
+
+@dataclass(frozen=True)
+class CorrectionStatistics:
+    """What the correction of one scan did.
+
+    Attributes
+    ----------
+    dose_rms : float
+        Standard deviation of the dose over its mean.
+    spots_fraction, starved_fraction : float
+        Of all pixels of all frames.
+    starved_rows : tuple of int
+        Detector rows with more than 5 % starved pixels.
+    noise_origin : {"given", "flats", "views"}
+    bad_pixels_fraction : float
+    """
+
+    dose_rms: float
+    spots_fraction: float
+    starved_fraction: float
+    starved_rows: tuple[int, ...]
+    noise_origin: str
+    bad_pixels_fraction: float
+
+
+def line_integrals(scan: ScanLike, *, stripes: StripeMode = "off", **options: Any) -> Float32:
+    """Line integrals −ln T of a whole scan that fits into memory.
+
+    Parameters
+    ----------
+    scan : Scan
+    stripes : {"off", "auto", "on"}
+        See `deltamu.recon.preprocess.stripes.remove_stripes`.
+    **options
+        Of `deltamu.recon.preprocess.correction.prepare_correction`.
+
+    Returns
+    -------
+    (angle, row, column) float32 array, dimensionless
+    """
+    correction = prepare_correction(scan, **options)
+    result = np.empty(scan.shape, np.float32)
+    for start in range(0, scan.shape[0], BLOCK_FRAMES):
+        stop = min(start + BLOCK_FRAMES, scan.shape[0])
+        result[start:stop] = correct_frames(scan.read(start, stop), correction).line_integrals
+    if stripes == "off":
+        return result
+    return remove_stripes(result, mode=stripes)
+
+
+def transmission(raw: NDArray[np.generic], correction: Correction) -> Float32:
+    """Transmission of raw frames (radiographs), corrected for dark, open beam, bad pixels, spots and dose.
+
+    Parameters
+    ----------
+    raw : (n, row, column) array
+        ADU.
+    """
+    frames, _ = clean_transmission(raw, correction)
+    if correction.air_columns:
+        for frame in frames:
+            frame /= np.float32(air_dose(frame, correction.dose_weight, correction.air_columns))
+    return frames
+
+
+def starved_per_row(frames: CorrectedFrames) -> NDArray[np.int64]:
+    """Count starved pixels of each detector row in a block of frames."""
+    return np.count_nonzero(frames.starved, axis=(0, 2))
+
+
+def correction_statistics(
+    correction: Correction,
+    *,
+    dose: NDArray[np.floating],
+    spots_fraction: NDArray[np.floating],
+    starved_per_row: NDArray[np.integer],
+) -> CorrectionStatistics:
+    """Sum up what the correction did.
+
+    Parameters
+    ----------
+    dose, spots_fraction : (angle,) arrays
+        Of all frames of the scan.
+    starved_per_row : (row,) array
+        Starved pixels summed over frames and columns.
+    """
+    per_row = np.asarray(starved_per_row, float) / (len(dose) * correction.flat.shape[1])
+    return CorrectionStatistics(
+        dose_rms=float(np.std(dose) / np.mean(dose)),
+        spots_fraction=float(np.mean(spots_fraction)),
+        starved_fraction=float(per_row.mean()),
+        starved_rows=tuple(int(row) for row in np.flatnonzero(per_row > STARVED_ROW_FRACTION)),
+        noise_origin=correction.noise.origin,
+        bad_pixels_fraction=float(correction.bad_pixels.mean()),
+    )
