@@ -41,7 +41,9 @@ class ProfileTable:
 
     def __post_init__(self) -> None:
         if self.depth_mm.size < 2:
-            raise InputError(f"profiles/{self.change}.csv: found {self.depth_mm.size} bins, expected at least 2")
+            raise InputError(
+                f"profiles/{self.change}.csv: found {self.depth_mm.size} bins, expected at least 2"
+            )
         if not np.all(np.diff(self.depth_mm) > 0):
             raise InputError(f"profiles/{self.change}.csv: depth_mm must increase from row to row")
 

@@ -45,7 +45,9 @@ def draw_centers(content: ReportContent) -> "Figure":
         spare.set_axis_off()
     handles = {label: handle for panel in axes[::2].flat
                for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}  # fmt: skip
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=min(5, max(1, len(handles))))
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside upper center", ncols=min(5, max(1, len(handles)))
+    )
     return figure
 
 
@@ -59,10 +61,16 @@ def describe_centers(content: ReportContent) -> str:
 
 
 def draw_candidates(
-    axes: "Axes", center: Mapping[str, Any], *, spread_px: float | None = None, colors: Mapping[str, int] | None = None
+    axes: "Axes",
+    center: Mapping[str, Any],
+    *,
+    spread_px: float | None = None,
+    colors: Mapping[str, int] | None = None,
 ) -> None:
     """Draw the candidates of one scan: `candidates` [{method, row, center}], `consensus_px`, `search_px`."""
-    candidates: Sequence[Mapping[str, Any]] = [c for c in center.get("candidates") or () if finite(c.get("center")) is not None]
+    candidates: Sequence[Mapping[str, Any]] = [
+        c for c in center.get("candidates") or () if finite(c.get("center")) is not None
+    ]
     methods = list(dict.fromkeys(str(c.get("method")) for c in candidates))
     order = colors or {method: index for index, method in enumerate(methods)}
     consensus = finite(center.get("consensus_px"))
@@ -77,15 +85,34 @@ def draw_candidates(
         shown = np.clip(values, low, high)
         beyond = values != shown
         color = CHANGE_COLORS[style % len(CHANGE_COLORS)]
-        axes.plot(rows[~beyond], shown[~beyond], MARKERS[style % len(MARKERS)], color=color, alpha=0.85, label=method.replace("_", " "), clip_on=False)
-        axes.scatter(rows[beyond], shown[beyond], s=22, marker="^" if np.all(values[beyond] > high) else "v", facecolor="white", edgecolor=color, zorder=3, clip_on=False)
+        axes.plot(
+            rows[~beyond],
+            shown[~beyond],
+            MARKERS[style % len(MARKERS)],
+            color=color,
+            alpha=0.85,
+            label=method.replace("_", " "),
+            clip_on=False,
+        )
+        axes.scatter(
+            rows[beyond],
+            shown[beyond],
+            s=22,
+            marker="^" if np.all(values[beyond] > high) else "v",
+            facecolor="white",
+            edgecolor=color,
+            zorder=3,
+            clip_on=False,
+        )
     margin = 0.04 * (high - low)
     axes.set_ylim(low - margin, high + margin)
     axes.set_xlabel("detector row")
     axes.ticklabel_format(axis="y", useOffset=False)
 
 
-def write_center_picture(path: "str | Any", center: Mapping[str, Any], *, title: str, spread_px: float | None = None) -> None:
+def write_center_picture(
+    path: "str | Any", center: Mapping[str, Any], *, title: str, spread_px: float | None = None
+) -> None:
     """Write the picture by which `deltamu center` lets a user judge the estimators of one scan.
 
     Parameters
@@ -100,8 +127,8 @@ def write_center_picture(path: "str | Any", center: Mapping[str, Any], *, title:
     """
     from pathlib import Path
 
+    from deltamu.recon.atomic import write_bytes
     from deltamu.recon.report.canvas import figure_style, png_bytes
-    from deltamu.recon.report.files import replace_file
 
     with figure_style():
         figure = new_figure(0.8 * FULL_WIDTH_IN, 3.2)
@@ -110,7 +137,7 @@ def write_center_picture(path: "str | Any", center: Mapping[str, Any], *, title:
         axes.set_title(title)
         axes.set_ylabel("centre (px)")
         figure.legend(loc="outside right center")
-        replace_file(Path(path), png_bytes(figure))
+        write_bytes(Path(path), png_bytes(figure))
 
 
 def _rows_and_values(candidates: Sequence[Mapping[str, Any]], method: str) -> tuple[Any, Any]:
@@ -122,7 +149,9 @@ def _rows_and_values(candidates: Sequence[Mapping[str, Any]], method: str) -> tu
     return np.array(rows), np.array([float(c["center"]) for c in own])
 
 
-def _shown_range(values: Sequence[float], consensus: float | None, spread_px: float | None) -> tuple[float, float]:
+def _shown_range(
+    values: Sequence[float], consensus: float | None, spread_px: float | None
+) -> tuple[float, float]:
     """Range that shows the agreement; single far-off estimates are marked at its edge."""
     if not values and consensus is None:
         return 0.0, 1.0

@@ -53,8 +53,13 @@ def describe_changes(content: ReportContent) -> str:
 
 def change_limit(content: ReportContent) -> float:
     """Half range of the diverging scale, from the profiles and not from noisy voxels."""
-    reached = [np.abs(profile.mean[profile.eroded & np.isfinite(profile.mean)]) for profile in content.profiles.values()]
-    floor = max((float(np.nanmax(p.standard_error, initial=0.0)) for p in content.profiles.values()), default=0.0)
+    reached = [
+        np.abs(profile.mean[profile.eroded & np.isfinite(profile.mean)])
+        for profile in content.profiles.values()
+    ]
+    floor = max(
+        (float(np.nanmax(p.standard_error, initial=0.0)) for p in content.profiles.values()), default=0.0
+    )
     largest = max((float(values.max()) for values in reached if values.size), default=0.0)
     limit = max(1.1 * largest, 5 * floor)
     return round_up(limit) if limit > 0 else 1.0
@@ -94,4 +99,6 @@ def _draw_depth_arrow(axes: "Axes", frame: CellFrame) -> None:
         "", (x, frame.far_z_mm), xytext=(x, frame.near_z_mm),
         arrowprops={"arrowstyle": "-|>", "mutation_scale": 7, "linewidth": 0.8, "color": "#111111", "shrinkA": 0, "shrinkB": 0},
     )  # fmt: skip
-    axes.annotate("d", (x, frame.middle_z_mm), xytext=(4, 0), textcoords="offset points", va="center", style="italic")
+    axes.annotate(
+        "d", (x, frame.middle_z_mm), xytext=(4, 0), textcoords="offset points", va="center", style="italic"
+    )

@@ -65,7 +65,9 @@ def _dress_panel(axes: "Axes", section: Section, slices: FlattenedSlices, row: i
     radius = 0.5 * section.width_mm
     angle = np.linspace(0, 2 * np.pi, 181)
     middle = (sum(section.horizontal_mm) / 2, sum(section.vertical_mm) / 2)
-    axes.plot(middle[0] + radius * np.cos(angle), middle[1] + radius * np.sin(angle), color="#444444", linewidth=0.6)
+    axes.plot(
+        middle[0] + radius * np.cos(angle), middle[1] + radius * np.sin(angle), color="#444444", linewidth=0.6
+    )
     axes.set_xlim(section.horizontal_mm[0] - 0.02 * radius, section.horizontal_mm[1] + 0.02 * radius)
     axes.set_ylim(section.vertical_mm[1] + 0.02 * radius, section.vertical_mm[0] - 0.02 * radius)
     if row == 0:

@@ -59,7 +59,10 @@ def score_statistics(content: ReportContent, change: str, frame: CellFrame) -> S
     """Count the z-scores of a change inside the inert layers, away from their faces; None if there are none."""
     labels = [content.layers[name].get("label") for name in content.inert_layers]
     wanted = np.array([label for label in labels if isinstance(label, int)], np.int64)
-    z_score, label_image = open_study_image(content, f"changes/{change}/z_score"), open_study_image(content, "layers/labels")
+    z_score, label_image = (
+        open_study_image(content, f"changes/{change}/z_score"),
+        open_study_image(content, "layers/labels"),
+    )
     core = _core(frame)
     rows, columns = (slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(core))
     counts = np.zeros(FINE_EDGES.size - 1)
@@ -82,7 +85,9 @@ def draw_noise(content: ReportContent) -> "Figure":
     axes = figure.subplots()
     width = float(BIN_EDGES[1] - BIN_EDGES[0])
     middle = 0.5 * (BIN_EDGES[1:] + BIN_EDGES[:-1])
-    axes.fill_between(middle, np.exp(-0.5 * middle**2) / np.sqrt(2 * np.pi), color="#dddddd", label="standard normal")
+    axes.fill_between(
+        middle, np.exp(-0.5 * middle**2) / np.sqrt(2 * np.pi), color="#dddddd", label="standard normal"
+    )
     for index, change in enumerate(content.changes):
         found = score_statistics(content, change, frame)
         if found is None:
@@ -109,7 +114,9 @@ def describe_noise(content: ReportContent) -> str:
     )
 
 
-def _away_from_faces(inside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _away_from_faces(
+    inside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     """Remove two voxels along z from every face of a mask; the ends of the block stay."""
     kept = inside.copy()
     for step in (1, 2):
@@ -125,6 +132,8 @@ def _rebinned(counts: Float) -> Float:
 
 
 def _core(frame: CellFrame) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    y, x = (np.arange(n) * frame.voxel_mm - axis for n, axis in zip(frame.shape[1:], frame.axis_mm, strict=True))
+    y, x = (
+        np.arange(n) * frame.voxel_mm - axis for n, axis in zip(frame.shape[1:], frame.axis_mm, strict=True)
+    )
     radius = CORE_FRACTION * (frame.radius_mm or 0.5 * frame.voxel_mm * min(frame.shape[1:]))
     return np.asarray(np.hypot(y[:, None], x[None, :]) < radius)

@@ -33,7 +33,9 @@ def describe_profile(content: ReportContent) -> str:
     """Caption of the figure."""
     band = "Bands: ± 2 standard errors of the mean"
     lithium = (
-        " Right axis: the same as lithium per volume, if lithium is all that changed." if _has_lithium(content) else ""
+        " Right axis: the same as lithium per volume, if lithium is all that changed."
+        if _has_lithium(content)
+        else ""
     )
     return (
         f"Change against depth d, from the separator (d₀ = 0) to the current collector (d_max), along the normal of "
@@ -103,7 +105,9 @@ def _draw_layer_profiles(axes: "Axes", content: ReportContent) -> None:
     axes.set_xlim(-pad, thickness + pad)
     axes.set_xlabel("depth d (mm)")
     axes.set_ylabel(CHANGE_AXIS)
-    axes.set_title(f"{content.profile_layer}, d₀ to d_max".replace("d_max", r"$d_{max}$").replace("d₀", "$d_0$"))
+    axes.set_title(
+        f"{content.profile_layer}, d₀ to d_max".replace("d_max", r"$d_{max}$").replace("d₀", "$d_0$")
+    )
     _add_lithium_axis(axes, content)
 
 
@@ -148,7 +152,9 @@ def _add_lithium_axis(axes: "Axes", content: ReportContent) -> None:
     factor = _lithium_per_attenuation(content)
     if factor is None or factor == 0:
         return
-    right = axes.secondary_yaxis("right", functions=(lambda value: value * factor, lambda value: value / factor))
+    right = axes.secondary_yaxis(
+        "right", functions=(lambda value: value * factor, lambda value: value / factor)
+    )
     right.set_ylabel("change of lithium (mol/L)")
     right.spines["right"].set_visible(True)
 

@@ -36,7 +36,9 @@ def draw_states(content: ReportContent) -> "Figure":
 def describe_states(content: ReportContent) -> str:
     """Caption of the figure."""
     frame = cell_frame(content)
-    layer = f"the middle of the {content.profile_layer}" if content.profile_layer else "the middle of the field"
+    layer = (
+        f"the middle of the {content.profile_layer}" if content.profile_layer else "the middle of the field"
+    )
     return (
         f"The states on one grey scale, on the grid of the {state_title(content.reference)} state. Top: perpendicular "
         f"to the axis through {layer} (z = {frame.middle_z_mm:.2f} mm). Bottom: through the axis, cropped to the "
@@ -47,7 +49,9 @@ def describe_states(content: ReportContent) -> str:
 
 def _pair(content: ReportContent, state: str, frame: CellFrame) -> SectionPair:
     registered = f"registered/{state}/attenuation"
-    image = open_study_image(content, registered if content.has_image(registered) else f"states/{state}/attenuation")
+    image = open_study_image(
+        content, registered if content.has_image(registered) else f"states/{state}/attenuation"
+    )
     return SectionPair(
         state_title(state),
         cross_section(image, frame, frame.middle_z_mm, thickness_mm=slab_mm(frame)),

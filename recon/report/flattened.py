@@ -46,7 +46,9 @@ def flattened_slices(
     first, last = _rows_of_layer(frame)
     for start in range(first, last, BLOCK_ROWS):
         block = slice(start, min(start + BLOCK_ROWS, last))
-        _add_block(total, voxels, delta.read(block, rows, columns), depth.read(block, rows, columns), thickness_mm)
+        _add_block(
+            total, voxels, delta.read(block, rows, columns), depth.read(block, rows, columns), thickness_mm
+        )
     values = np.where(voxels > 0, total / np.maximum(voxels, 1), np.nan).astype(np.float32)
     edges = [((w.start - 0.5) * frame.voxel_mm - a, (w.stop - 0.5) * frame.voxel_mm - a)
              for w, a in zip((rows, columns), frame.axis_mm, strict=True)]  # fmt: skip

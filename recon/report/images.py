@@ -1,29 +1,59 @@
-"""Images of a study's store, opened lazily."""
+"""Images and maps of a study's store, opened lazily."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
-from deltamu.recon.report.content import ReportContent
+from deltamu.recon.errors import InputError
+from deltamu.recon.report.content import Float, ReportContent
+from deltamu.recon.volumes.open import open_image, open_map
+from deltamu.recon.volumes.volume import Volume
 
 
 @dataclass(frozen=True)
 class StudyImage:
-    """An image on disk: nothing is read before a part is asked for."""
+    """An image on the grid of the study: nothing is read before a part is asked for."""
 
-    source: Any
-    shape: tuple[int, int, int]
-    voxel_mm: float
+    volume: Volume
 
-    def read(self, *window: slice) -> NDArray[Any]:
-        """Read a part given by one slice per axis; everything without slices."""
-        return np.asarray(self.source[window or ...])
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(z, y, x)."""
+        return self.volume.shape
+
+    @property
+    def voxel_mm(self) -> float:
+        """Edge of a voxel."""
+        return self.volume.voxel_size_mm
+
+    def read(self, rows: slice, y: slice, x: slice) -> NDArray[Any]:
+        """Read a part, (z, y, x)."""
+        return self.volume[rows, y, x]
 
 
 def open_study_image(content: ReportContent, image: str) -> StudyImage:
-    """Open one image of the store, for example `states/pristine/attenuation`."""
-    array = zarr.open_array(content.image_path(image) / "0", mode="r")
-    return StudyImage(array, array.shape, float(content.summary["voxel_size_mm"]))
+    """Open one image of the store, for example `registered/charged/attenuation`.
+
+    Raises
+    ------
+    InputError
+        If it is missing, damaged, or not on the grid of the study.
+    """
+    volume = open_image(content.image_path(image))
+    expected = content.summary.get("voxel_size_mm")
+    if isinstance(expected, int | float) and not np.isclose(volume.voxel_size_mm, expected, rtol=1e-6):
+        raise InputError(
+            f"{content.image_path(image)}: voxels of {volume.voxel_size_mm:g} mm, expected {expected:g} mm as in "
+            "summary.json; `deltamu run --fresh` computes all of it again"
+        )
+    return StudyImage(volume)
+
+
+def read_surface(content: ReportContent, layer: str | None, side: str) -> Float | None:
+    """Read the height z (mm) of a face, `near` or `far`, of a layer over (y, x); None where the store has none."""
+    name = f"layers/{layer}/{side}"
+    if layer is None or not content.has_image(name):
+        return None
+    return np.asarray(open_map(content.image_path(name)).values, np.float64)

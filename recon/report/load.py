@@ -42,7 +42,10 @@ def load_report_content(output_dir: Path | str) -> ReportContent:
         summary=summary,
         diagnostics=_read_json(folder / "diagnostics.json"),
         settings_text=_read_text(folder / "study.toml"),
-        profiles={change: read_profile(folder / "profiles" / f"{change}.csv") for change in summary.get("changes") or ()},
+        profiles={
+            change: read_profile(folder / "profiles" / f"{change}.csv")
+            for change in summary.get("changes") or ()
+        },
     )
     _check_images(content)
     return content

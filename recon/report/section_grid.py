@@ -57,7 +57,10 @@ def draw_section_grid(
     columns = min(columns, len(pairs))
     blocks = -(-len(pairs) // columns)
     figure = new_figure(*_figure_size(pairs[0], columns, blocks, with_bar=color_label is not None))
-    heights = [pairs[0].cross.height_mm / pairs[0].cross.width_mm, pairs[0].axial.height_mm / pairs[0].axial.width_mm]
+    heights = [
+        pairs[0].cross.height_mm / pairs[0].cross.width_mm,
+        pairs[0].axial.height_mm / pairs[0].axial.width_mm,
+    ]
     axes = figure.subplots(2 * blocks, columns, squeeze=False, height_ratios=heights * blocks)
     image = None
     for index, pair in enumerate(pairs):
@@ -80,7 +83,9 @@ def _figure_size(pair: SectionPair, columns: int, blocks: int, *, with_bar: bool
     """Size at which the panels fill the sheet without white bands between them."""
     bar = COLOR_BAR_IN if with_bar else 0.1
     column = min(LARGEST_COLUMN_IN, (FULL_WIDTH_IN - LABEL_SPACE_IN - bar) / columns - 0.1)
-    panels = column * (pair.cross.height_mm / pair.cross.width_mm + pair.axial.height_mm / pair.axial.width_mm)
+    panels = column * (
+        pair.cross.height_mm / pair.cross.width_mm + pair.axial.height_mm / pair.axial.width_mm
+    )
     return columns * (column + 0.1) + LABEL_SPACE_IN + bar, blocks * (panels + 1.15)
 
 

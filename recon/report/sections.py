@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.recon.report.content import Float, ReportContent
-from deltamu.recon.report.images import StudyImage, open_study_image
+from deltamu.recon.report.images import StudyImage, open_study_image, read_surface
 
 Float32 = NDArray[np.float32]
 LARGEST_PANEL_PX = 700
@@ -72,7 +72,9 @@ class CellFrame:
     @cached_property
     def inside(self) -> NDArray[np.bool_]:
         """(y, x) mask of the pellet."""
-        y, x = (np.arange(n) * self.voxel_mm - axis for n, axis in zip(self.shape[1:], self.axis_mm, strict=True))
+        y, x = (
+            np.arange(n) * self.voxel_mm - axis for n, axis in zip(self.shape[1:], self.axis_mm, strict=True)
+        )
         radius = self.radius_mm or 0.5 * self.voxel_mm * min(self.shape[1:])
         return np.asarray(np.hypot(y[:, None], x[None, :]) < radius)
 
@@ -102,35 +104,46 @@ def cell_frame(content: ReportContent) -> CellFrame:
     image = open_study_image(content, f"states/{content.reference}/attenuation")
     layer = content.layers.get(content.profile_layer or "", {})
     middle = tuple(0.5 * (n - 1) * image.voxel_mm for n in image.shape[1:])
-    near, far = (_surface(content, content.profile_layer, side) for side in ("near", "far"))
+    near, far = (read_surface(content, content.profile_layer, side) for side in ("near", "far"))
     axis = layer.get("axis_mm") or middle
-    return CellFrame(image.shape, image.voxel_mm, (float(axis[0]), float(axis[1])), layer.get("radius_mm"), near, far)
+    return CellFrame(
+        image.shape, image.voxel_mm, (float(axis[0]), float(axis[1])), layer.get("radius_mm"), near, far
+    )
 
 
 def layer_surfaces(content: ReportContent) -> dict[str, tuple[Float, Float]]:
     """Read the near and far surface (y, x) in mm of every layer that has both in the store."""
-    found = {name: (_surface(content, name, "near"), _surface(content, name, "far")) for name in content.layers}
+    found = {
+        name: (read_surface(content, name, "near"), read_surface(content, name, "far"))
+        for name in content.layers
+    }
     return {name: (near, far) for name, (near, far) in found.items() if near is not None and far is not None}
 
 
-def _surface(content: ReportContent, layer: str | None, side: str) -> Float | None:
-    image = f"layers/{layer}/{side}"
-    if layer is None or not content.has_image(image):
-        return None
-    values = np.asarray(open_study_image(content, image).read(), float)
-    return values.reshape(values.shape[-2:])
-
-
 def cross_section(
-    image: StudyImage, frame: CellFrame, z_mm: float, *, half_width_mm: float | None = None, thickness_mm: float = 0.0
+    image: StudyImage,
+    frame: CellFrame,
+    z_mm: float,
+    *,
+    half_width_mm: float | None = None,
+    thickness_mm: float = 0.0,
 ) -> Section:
     """Read the plane perpendicular to the axis at height z, averaged over a thickness.
 
     Positions are measured from the axis of the pellet.
     """
-    rows, columns = (_window(n, a, frame.voxel_mm, half_width_mm) for n, a in zip(frame.shape[1:], frame.axis_mm, strict=True))
-    values = mean_without_nan(image.read(_slab(frame.shape[0], z_mm, frame.voxel_mm, thickness_mm), rows, columns), axis=0)
-    return _thinned(values, _edges(columns, frame.axis_mm[1], frame.voxel_mm), _edges(rows, frame.axis_mm[0], frame.voxel_mm))
+    rows, columns = (
+        _window(n, a, frame.voxel_mm, half_width_mm)
+        for n, a in zip(frame.shape[1:], frame.axis_mm, strict=True)
+    )
+    values = mean_without_nan(
+        image.read(_slab(frame.shape[0], z_mm, frame.voxel_mm, thickness_mm), rows, columns), axis=0
+    )
+    return _thinned(
+        values,
+        _edges(columns, frame.axis_mm[1], frame.voxel_mm),
+        _edges(rows, frame.axis_mm[0], frame.voxel_mm),
+    )
 
 
 def axial_section(
@@ -175,14 +188,19 @@ def _edges(window: slice, origin_mm: float, voxel_mm: float) -> tuple[float, flo
     return ((window.start - 0.5) * voxel_mm - origin_mm, (window.stop - 0.5) * voxel_mm - origin_mm)
 
 
-def _thinned(values: Float32, horizontal_mm: tuple[float, float], vertical_mm: tuple[float, float]) -> Section:
+def _thinned(
+    values: Float32, horizontal_mm: tuple[float, float], vertical_mm: tuple[float, float]
+) -> Section:
     """Average blocks of pixels that no panel could show; leaves out an incomplete last block."""
     block = max(1, -(-max(values.shape) // LARGEST_PANEL_PX))
     rows, columns = (n // block for n in values.shape)
     if block == 1 or rows == 0 or columns == 0:
         return Section(values, horizontal_mm, vertical_mm)
     blocks = values[: rows * block, : columns * block].reshape(rows, block, columns, block)
-    pixel = [(edges[1] - edges[0]) / n for edges, n in zip((horizontal_mm, vertical_mm), values.shape[::-1], strict=True)]
+    pixel = [
+        (edges[1] - edges[0]) / n
+        for edges, n in zip((horizontal_mm, vertical_mm), values.shape[::-1], strict=True)
+    ]
     return Section(
         mean_without_nan(blocks.swapaxes(1, 2).reshape(rows, columns, block * block), axis=2),
         (horizontal_mm[0], horizontal_mm[0] + columns * block * pixel[0]),

@@ -56,6 +56,8 @@ def stack_profile(content: ReportContent, change: str, frame: CellFrame) -> Stac
 
 
 def _core(frame: CellFrame) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    y, x = (np.arange(n) * frame.voxel_mm - axis for n, axis in zip(frame.shape[1:], frame.axis_mm, strict=True))
+    y, x = (
+        np.arange(n) * frame.voxel_mm - axis for n, axis in zip(frame.shape[1:], frame.axis_mm, strict=True)
+    )
     radius = CORE_FRACTION * (frame.radius_mm or 0.5 * frame.voxel_mm * min(frame.shape[1:]))
     return np.asarray(np.hypot(y[:, None], x[None, :]) < radius)

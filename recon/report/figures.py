@@ -1,0 +1,82 @@
+"""Which figures a study has, in the order in which they are shown."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deltamu.recon.report import (
+    figure_centers,
+    figure_changes,
+    figure_depths,
+    figure_noise,
+    figure_profile,
+    figure_registration,
+    figure_states,
+)
+from deltamu.recon.report.canvas import figure_style, png_bytes
+from deltamu.recon.report.content import ReportContent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class FigureKind:
+    """One figure of the report.
+
+    Attributes
+    ----------
+    name : str
+        File name without ending.
+    title : str
+    draw, describe : callables
+        From the content to the figure and to its caption.
+    possible : callable
+        Whether this study has what the figure shows.
+    """
+
+    name: str
+    title: str
+    draw: "Callable[[ReportContent], Figure]"
+    describe: Callable[[ReportContent], str]
+    possible: Callable[[ReportContent], bool]
+
+
+@dataclass(frozen=True)
+class RenderedFigure:
+    """A figure as it stands on the page."""
+
+    name: str
+    title: str
+    caption: str
+    png: bytes
+
+
+def render_figures(content: ReportContent) -> Iterator[RenderedFigure]:
+    """Draw every figure that the study has, one at a time."""
+    for kind in FIGURES:
+        if kind.possible(content):
+            with figure_style():
+                png = png_bytes(kind.draw(content))
+            yield RenderedFigure(kind.name, kind.title, kind.describe(content), png)
+
+
+def _has_profiles(content: ReportContent) -> bool:
+    return bool(content.changes) and content.profile_layer is not None
+
+
+def _has_inert_layers(content: ReportContent) -> bool:
+    return bool(content.changes) and any("label" in content.layers[name] for name in content.inert_layers)
+
+
+FIGURES = (
+    FigureKind("profile", "Change against depth", figure_profile.draw_profile, figure_profile.describe_profile, _has_profiles),
+    FigureKind("changes", "Maps of the change", figure_changes.draw_changes, figure_changes.describe_changes, _has_profiles),
+    FigureKind("depths", "From separator to current collector", figure_depths.draw_depths, figure_depths.describe_depths, _has_profiles),
+    FigureKind("states", "The states", figure_states.draw_states, figure_states.describe_states, lambda content: True),
+    FigureKind("registration", "Registration", figure_registration.draw_registration, figure_registration.describe_registration,
+               lambda content: bool(content.moving_states)),
+    FigureKind("noise", "Noise", figure_noise.draw_noise, figure_noise.describe_noise, _has_inert_layers),
+    FigureKind("centers", "Centre of rotation and dose", figure_centers.draw_centers, figure_centers.describe_centers,
+               lambda content: bool(figure_centers.scanned_states(content))),
+)  # fmt: skip
