@@ -1,0 +1,166 @@
+"""Filtered back-projection of parallel-beam data."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.kernels.backend import Cost
+from deltamu.kernels.gridding import grid_backproject, gridding_cost, plan_gridding
+from deltamu.recon.errors import InputError
+from deltamu.recon.geometry import view_weights
+from deltamu.recon.solvers.filters import check_filter, filter_response
+
+Image = NDArray[np.float32]
+MM_PER_CM = 10.0
+PADDINGS = ("zero", "edge")
+
+
+def fbp(
+    line_integrals: NDArray[np.floating],
+    angles: NDArray[np.floating],
+    *,
+    center: float,
+    pixel_size_mm: float,
+    filter: str = "ram-lak",
+    cutoff: float = 1.0,
+    size: int | None = None,
+    padding: str = "zero",
+    weights: NDArray[np.floating] | None = None,
+    out: Image | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Image:
+    """Reconstruct attenuation coefficients from parallel-beam line integrals.
+
+    Parameters
+    ----------
+    line_integrals : (angle, row, column) array
+        -ln of the transmission.
+    angles : (angle,) array
+        Radians; any order, spacing and range. A view sees the point (x, y) at column
+        center + [(x - x0) cos(angle) + (y - y0) sin(angle)] / pixel, x0 = y0 = (size - 1) / 2.
+    center : float
+        Column that the rotation axis projects to; the centre of column 0 is 0.
+    pixel_size_mm : float
+    filter : str
+        One of `filters.FILTERS`.
+    cutoff : float
+        Fraction of the Nyquist frequency, (0, 1].
+    size : int, optional
+        Voxels along x and y; the number of columns by default.
+    padding : {"zero", "edge"}
+        What a view is continued with beyond the detector. "zero" is exact for an object inside the field of view.
+        An object that reaches beyond it leaves a bright rim with "zero"; "edge" trades the rim for a bias inside.
+    weights : (angle,) array, optional
+        Weight of each view, pi in total; `geometry.view_weights` by default, which makes the result independent of
+        how the views are spaced.
+    out : (row, size, size) float32 array, optional
+        C-contiguous; receives the result.
+    progress : callable, optional
+        Called with (rows done, rows).
+
+    Returns
+    -------
+    (row, size, size) float32 array
+        cm⁻¹. Bit-identical for any number of threads and any division into blocks of 32 rows.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range, the counts do not match, or a value is not finite.
+    """
+    sinograms, theta = check_views(line_integrals, angles, center=center, pixel_size_mm=pixel_size_mm)
+    side = check_size(size, sinograms.shape[2])
+    check_filter(filter, cutoff)
+    if padding not in PADDINGS:
+        raise InputError(f"padding: found {padding!r}, expected one of {', '.join(PADDINGS)}")
+    _check_out(out, (sinograms.shape[1], side, side))
+    plan = plan_gridding(
+        sinograms.shape[2],
+        theta,
+        center,
+        size=side,
+        weights=check_weights(weights, theta) * per_cm(pixel_size_mm),
+    )
+    response = filter_response(filter, plan.padded, cutoff=cutoff)
+    try:
+        return grid_backproject(
+            plan, sinograms, response, repeat_edge=padding == "edge", out=out, progress=progress
+        )
+    except ValueError as error:
+        raise InputError(f"line_integrals: {error}; mask or repair them first") from error
+
+
+def fbp_cost(views: int, columns: int, *, size: int | None = None) -> Cost:
+    """Working memory of `fbp` beyond the line integrals and the result.
+
+    Parameters
+    ----------
+    views, columns : int
+        Shape of a sinogram.
+    size : int, optional
+        Voxels along x and y; the number of columns by default.
+    """
+    return gridding_cost(views, columns, columns if size is None else size)
+
+
+def per_cm(pixel_size_mm: float) -> float:
+    """Pixels per centimetre."""
+    return MM_PER_CM / pixel_size_mm
+
+
+def check_views(
+    line_integrals: NDArray[Any], angles: NDArray[Any], *, center: float, pixel_size_mm: float
+) -> tuple[Image, NDArray[np.float64]]:
+    """Return the line integrals as contiguous float32 and the angles as float64, or raise InputError."""
+    if line_integrals.ndim != 3 or 0 in line_integrals.shape:
+        raise InputError(
+            f"line_integrals: found shape {line_integrals.shape}, expected (angle, row, column), none empty"
+        )
+    if not np.issubdtype(line_integrals.dtype, np.floating):
+        raise InputError(
+            f"line_integrals: found {line_integrals.dtype}, expected floating-point -ln(transmission)"
+        )
+    theta = np.asarray(angles, np.float64)
+    if theta.shape != line_integrals.shape[:1]:
+        raise InputError(
+            f"angles: found shape {theta.shape}, expected one per view, {line_integrals.shape[:1]}"
+        )
+    if not np.all(np.isfinite(theta)):
+        raise InputError(f"angles: view {int(np.argmin(np.isfinite(theta)))} has no finite angle")
+    columns = line_integrals.shape[2]
+    if not (np.isfinite(center) and -0.5 <= center <= columns - 0.5):
+        raise InputError(
+            f"center: found {center}, expected a column of the detector, -0.5 to {columns - 0.5}"
+        )
+    if not (np.isfinite(pixel_size_mm) and pixel_size_mm > 0):
+        raise InputError(f"pixel_size_mm: found {pixel_size_mm}, expected a positive length in millimetres")
+    return np.ascontiguousarray(line_integrals, np.float32), theta
+
+
+def check_size(size: int | None, columns: int) -> int:
+    """Return the voxels along x and y, or raise InputError."""
+    side = columns if size is None else size
+    if side < 1 or side != int(side):
+        raise InputError(f"size: found {size}, expected a whole number of voxels, at least 1")
+    return int(side)
+
+
+def check_weights(weights: NDArray[Any] | None, theta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the given weights, or those of the spacing of the views; InputError if they do not fit."""
+    if weights is None:
+        return view_weights(theta)
+    given = np.asarray(weights, np.float64)
+    if given.shape != theta.shape or not np.all(np.isfinite(given)):
+        raise InputError(f"weights: found shape {given.shape}, expected {theta.shape}, all finite")
+    return given
+
+
+def _check_out(out: Image | None, shape: tuple[int, int, int]) -> None:
+    if out is None:
+        return
+    if out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous or not out.flags.writeable:
+        raise InputError(
+            f"out: found {out.dtype} {out.shape}, expected a writeable C-contiguous float32 array {shape}"
+        )
