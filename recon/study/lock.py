@@ -8,11 +8,13 @@ from filelock import FileLock, Timeout
 
 from deltamu.recon.atomic import disk_errors
 from deltamu.recon.errors import InputError
+from deltamu.recon.study.storage import remove_leftovers
 
 
 class RunLock:
     """A lock on an output folder, held by `flock` until the end of the `with` block or of the process.
 
+    On entering, half-written files of an interrupted run are removed: only the holder may.
     A killed process gives it back by itself. A child made by `fork` would inherit it: use threads or `spawn`.
 
     Parameters
@@ -42,7 +44,12 @@ class RunLock:
                     f"{self.path.parent}: another run is using this output ({self._holder()}); "
                     "wait for it to end or choose another output"
                 ) from None
-            self._owner.write_text(f"{os.getpid()}\n")
+            try:
+                self._owner.write_text(f"{os.getpid()}\n")
+                remove_leftovers(self.path.parent)
+            except BaseException:
+                self._lock.release()
+                raise
         return self
 
     def __exit__(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.recon.atomic import disk_errors, ensure_free, fsync_files, remove_partials, write_bytes
+from deltamu.recon.atomic import PARTIAL, disk_errors, ensure_free, fsync_files, remove_partials, write_bytes
 from deltamu.recon.errors import InputError
 from deltamu.recon.study.checkpoint import PieceKey, checkpoint
 from deltamu.recon.study.journal import Journal, PieceRecord
@@ -20,6 +20,7 @@ __all__ = [
     "Done",
     "ensure_free",
     "prepare_output",
+    "remove_leftovers",
     "start_afresh",
     "write_files_piece",
     "write_piece",
@@ -142,7 +143,7 @@ def write_files_piece(
 
 
 def prepare_output(output: Path) -> None:
-    """Make the output folder, or accept one of an earlier run and remove its half-written files.
+    """Make the output folder, or accept one of an earlier run.
 
     Raises
     ------
@@ -153,23 +154,37 @@ def prepare_output(output: Path) -> None:
         raise InputError(f"{output}: is a file; expected a folder for the results")
     with disk_errors(output):
         output.mkdir(parents=True, exist_ok=True)
-    foreign = sorted(path.name for path in output.iterdir() if path.name not in OWN_NAMES)
-    if foreign and not (output / "journal.jsonl").exists():
+    if (output / "journal.jsonl").exists():
+        return
+    # a run writes its study.toml after the journal: one that stands alone is the user's own
+    own = OWN_NAMES - {"study.toml"}
+    names = sorted(path.name for path in output.iterdir() if not path.name.endswith(PARTIAL))
+    foreign = [name for name in names if name not in own]
+    if foreign:
         raise InputError(
             f"{output}: is not empty and not the output of a run (it holds {foreign[0]!r}); "
             "choose an empty folder"
         )
+
+
+def remove_leftovers(output: Path) -> None:
+    """Remove what an interrupted run left half-written (`*.partial`); only for the holder of the lock."""
     with disk_errors(output):
-        remove_partials(output)
+        for path in output.iterdir():
+            if path.is_dir() and path.name in OWN_NAMES:
+                remove_partials(path)
+            elif path.name.endswith(PARTIAL):
+                path.unlink(missing_ok=True)
 
 
 def start_afresh(output: Path) -> None:
     """Remove everything a run has written into its output, and nothing else (`--fresh`).
 
-    The journal goes first: what it does not name is not taken for finished.
+    study.toml goes first (without a journal it would be taken for the user's own), then the journal: what it
+    does not name is not taken for finished.
     """
     with disk_errors(output):
-        for name in ("journal.jsonl", *sorted(OWN_NAMES - {"journal.jsonl", ".lock", ".lock.pid"})):
+        for name in ("study.toml", "journal.jsonl", *sorted(OWN_NAMES - {".lock", ".lock.pid"})):
             path = output / name
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

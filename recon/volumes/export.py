@@ -34,7 +34,8 @@ def export_volume(volume: Volume, target: str | os.PathLike[str], *, format: str
         The file; an existing one is replaced when the new one is complete.
     format : {"tiff", "nrrd", "hdf5"}
         "tiff": a stack that ImageJ and Fiji open with its voxel size in mm; above 4 GB an OME-BigTIFF,
-        which Fiji opens through Bio-Formats. "nrrd": raw data behind a header, for ParaView, 3D Slicer and ITK.
+        which Fiji opens through Bio-Formats.
+        "nrrd": raw data behind a header, for ParaView, 3D Slicer and ITK.
         "hdf5": dataset `volume` with the attributes `element_size_um` (z, y, x), as Fiji's HDF5 plugin
         writes it, `voxel_size_mm` and `unit`.
 

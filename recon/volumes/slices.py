@@ -75,7 +75,8 @@ class SliceArray:
             worst = int(indices[np.argmax(bad.sum(axis=(1, 2)))])
             raise InputError(
                 f"{self.source.label}: found {int(bad.sum())} values that are not finite, "
-                f"most in slice {worst}; expected numbers everywhere: save the volume with 0 where nothing was reconstructed"
+                f"most in slice {worst}; expected numbers everywhere: "
+                "save the volume with 0 where nothing was reconstructed"
             )
 
 

@@ -53,7 +53,7 @@ def tiff_scale(path: Path) -> StatedScale:
 
 
 def hdf5_scale(label: str, attributes: Mapping[str, Any]) -> StatedScale:
-    """Read the scale of HDF5 attributes: `element_size_um` (z, y, x) as Fiji writes it, or `voxel_size_mm`."""
+    """Read the scale of attributes: `element_size_um` (z, y, x) as Fiji writes them, or `voxel_size_mm`."""
     unit = attributes.get("unit", attributes.get("units"))
     text = unit.decode() if isinstance(unit, bytes) else None if unit is None else str(unit)
     if "element_size_um" in attributes:
