@@ -19,7 +19,7 @@ MISSING_GREY = "#d9d9d9"
 
 
 def figure_style() -> AbstractContextManager[None]:
-    """Draw inside this context so that every figure has the same look and the user's settings stay untouched."""
+    """Give every figure the same look inside this context and leave the user's settings untouched."""
     from matplotlib import style
 
     return style.context(["default", "deltamu.recon.report.deltamu"])
@@ -55,11 +55,15 @@ def add_scale_bar(axes: "Axes", section: Section, *, color: str = "white") -> No
     left = section.horizontal_mm[0] + 0.05 * section.width_mm
     bottom = section.vertical_mm[1] - 0.06 * max(section.height_mm, 0.5 * section.width_mm)
     axes.plot([left, left + length], [bottom, bottom], color=color, linewidth=2.2, solid_capstyle="butt")
-    text = f"{length:g} mm" if length >= 0.1 else f"{1000 * length:g} µm"
     axes.annotate(
-        text, (left + 0.5 * length, bottom), xytext=(0, 2.5), textcoords="offset points",
+        length_text(length), (left + 0.5 * length, bottom), xytext=(0, 2.5), textcoords="offset points",
         ha="center", va="bottom", fontsize=7, color=color,
     )  # fmt: skip
+
+
+def length_text(length_mm: float) -> str:
+    """Write a round length in mm or µm."""
+    return f"{length_mm:g} mm" if length_mm >= 0.1 else f"{1000 * length_mm:g} µm"
 
 
 def round_length(length: float) -> float:
@@ -69,7 +73,7 @@ def round_length(length: float) -> float:
 
 
 def round_up(value: float) -> float:
-    """Return the smallest of 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10 times a power of ten that is not below a value."""
+    """Return the smallest round number that is not below a value."""
     power = 10.0 ** np.floor(np.log10(value))
-    steps = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
+    steps = (1, 1.2, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 8, 10)
     return float(next(step * power for step in steps if step * power >= value * (1 - 1e-9)))

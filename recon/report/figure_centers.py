@@ -54,8 +54,10 @@ def draw_centers(content: ReportContent) -> "Figure":
 def describe_centers(content: ReportContent) -> str:
     """Caption of the figure."""
     return (
-        "Top: centre of rotation by every estimator at every row it was asked for; line: the consensus that was used, "
-        "band: its spread. A triangle at the edge of a panel is an estimate beyond it. Bottom: dose of every frame "
+        "Top: centre of rotation by every estimator at every row it was asked for; line: the consensus "
+        "that was used, "
+        "band: its spread. A triangle at the edge of a panel is an estimate beyond it. Bottom: dose of "
+        "every frame "
         "relative to the open beam, which the correction divides out."
     )
 

@@ -21,7 +21,7 @@ OUTLINE = {"color": "#111111", "linewidth": 0.6}
 
 
 def draw_changes(content: ReportContent) -> "Figure":
-    """Draw every change through the middle of the profile layer and through the axis, with the layers' outlines."""
+    """Draw every change through the profile layer and through the axis, with the outlines of the layers."""
     frame = cell_frame(content)
     surfaces = layer_surfaces(content)
     limit = change_limit(content)
@@ -34,8 +34,8 @@ def draw_changes(content: ReportContent) -> "Figure":
                 _draw_depth_arrow(axial, frame)
 
     return draw_section_grid(
-        [_pair(content, change, frame) for change in content.changes], color_label=CHANGE_LABEL, bar_color="#111111",
-        decorate=outline, cmap=CHANGE_COLORMAP, vmin=-limit, vmax=limit,
+        [_pair(content, change, frame) for change in content.changes], decorate=outline,
+        color_label=CHANGE_LABEL, bar_color="#111111", cmap=CHANGE_COLORMAP, vmin=-limit, vmax=limit,
     )  # fmt: skip
 
 
@@ -43,9 +43,12 @@ def describe_changes(content: ReportContent) -> str:
     """Caption of the figure."""
     frame = cell_frame(content)
     return (
-        "Change of the attenuation coefficient; red: more attenuation (lithium gained, if nothing else moved), blue: "
-        f"less. The same limits for every change, set by the depth profiles of the {content.profile_layer}. Top: "
-        f"perpendicular to the axis at z = {frame.middle_z_mm:.2f} mm. Bottom: through the axis; black lines are the "
+        "Change of the attenuation coefficient; red: more attenuation (lithium gained, if nothing else "
+        "moved), blue: "
+        f"less. The same limits for every change, set by the depth profiles of the "
+        f"{content.profile_layer}. Top: "
+        f"perpendicular to the axis at z = {frame.middle_z_mm:.2f} mm. Bottom: through the axis; black "
+        "lines are the "
         "fitted faces of the layers, d points from the separator to the current collector. Mean of "
         f"{slab_voxels(frame)} voxels across each plane. Grey: no value."
     )
@@ -97,7 +100,7 @@ def _draw_depth_arrow(axes: "Axes", frame: CellFrame) -> None:
     x = 1.12 * (frame.radius_mm or 0.4 * frame.shape[2] * frame.voxel_mm)
     axes.annotate(
         "", (x, frame.far_z_mm), xytext=(x, frame.near_z_mm),
-        arrowprops={"arrowstyle": "-|>", "mutation_scale": 7, "linewidth": 0.8, "color": "#111111", "shrinkA": 0, "shrinkB": 0},
+        arrowprops={"arrowstyle": "-|>", "mutation_scale": 7, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
     )  # fmt: skip
     axes.annotate(
         "d", (x, frame.middle_z_mm), xytext=(4, 0), textcoords="offset points", va="center", style="italic"

@@ -1,10 +1,13 @@
-"""Figure: slices from d₀ to d_max, in the manner of Figure 4d of Cao et al. (2023), doi 10.1557/s43577-023-00611-7."""
+"""Figure: slices from d₀ to dₘₐₓ.
+
+In the manner of Figure 4d of Cao et al., MRS Bulletin (2023), doi 10.1557/s43577-023-00611-7.
+"""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deltamu.recon.report.canvas import FULL_WIDTH_IN, add_scale_bar, new_figure, show_section
+from deltamu.recon.report.canvas import FULL_WIDTH_IN, length_text, new_figure, round_length, show_section
 from deltamu.recon.report.content import ReportContent, change_title
 from deltamu.recon.report.figure_changes import CHANGE_COLORMAP, CHANGE_LABEL, change_limit
 from deltamu.recon.report.figure_profile import layer_thickness
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_SLICES = 6
+LARGEST_PANEL_IN = 1.5
+LABELS_IN = 1.6
 
 
 def draw_depths(content: ReportContent) -> "Figure":
@@ -23,8 +28,8 @@ def draw_depths(content: ReportContent) -> "Figure":
     frame = cell_frame(content)
     thickness, limit = layer_thickness(content, frame), change_limit(content)
     count = slice_count(thickness, frame)
-    side = (FULL_WIDTH_IN - 1.1) / count
-    figure = new_figure(FULL_WIDTH_IN, len(content.changes) * (side + 0.08) + 0.5)
+    side = min(LARGEST_PANEL_IN, (FULL_WIDTH_IN - LABELS_IN) / count)
+    figure = new_figure(count * side + LABELS_IN, len(content.changes) * (side + 0.06) + 0.75)
     axes = figure.subplots(len(content.changes), count, squeeze=False)
     image = None
     for row, change in enumerate(content.changes):
@@ -36,6 +41,7 @@ def draw_depths(content: ReportContent) -> "Figure":
             _dress_panel(panel, section, slices, row, column)
         axes[row, 0].set_ylabel(_in_two_lines(change_title(change)), fontsize=7.5)
     figure.colorbar(image, ax=axes, label=CHANGE_LABEL, extend="both", shrink=0.8, aspect=32, pad=0.01)
+    _add_scale_below(axes[-1, 0], slices)
     figure.supxlabel("separator   ⟶   depth d   ⟶   current collector", fontsize=8)
     return figure
 
@@ -46,8 +52,10 @@ def describe_depths(content: ReportContent) -> str:
     thickness = layer_thickness(content, frame)
     step = 1000 * thickness / slice_count(thickness, frame)
     return (
-        f"Slices of the {content.profile_layer} from d₀ to d_max, flattened along its tilted and bowed faces; each is "
-        f"the mean over {step:.0f} µm of depth, on the same colour scale as the previous figure. The first and the "
+        f"Slices of the {content.profile_layer} from d₀ to dₘₐₓ, flattened along its tilted and bowed "
+        "faces; each is "
+        f"the mean over {step:.0f} µm of depth, on the same colour scale as the previous figure. The "
+        "first and the "
         "last slice contain the margins that the neighbouring layers blur into."
     )
 
@@ -73,8 +81,20 @@ def _dress_panel(axes: "Axes", section: Section, slices: FlattenedSlices, row: i
     if row == 0:
         low, high = 1000 * slices.edges_mm[column : column + 2]
         axes.set_title(f"{low:.0f} to {high:.0f} µm", fontweight="normal", fontsize=7.5)
-        if column == 0:
-            add_scale_bar(axes, section, color="#111111")
+
+
+def _add_scale_below(axes: "Axes", slices: FlattenedSlices) -> None:
+    """Draw a scale bar of a round length under the first panel of the last row."""
+    left, right = slices.horizontal_mm
+    length = round_length(0.4 * (right - left))
+    bottom = slices.vertical_mm[1] + 0.1 * (right - left)
+    middle = 0.5 * (left + right)
+    ends = [middle - 0.5 * length, middle + 0.5 * length]
+    axes.plot(ends, [bottom, bottom], color="#111111", linewidth=2.2, solid_capstyle="butt", clip_on=False)
+    axes.annotate(
+        length_text(length), (middle, bottom), xytext=(0, -3), textcoords="offset points",
+        ha="center", va="top", fontsize=7, annotation_clip=False,
+    )  # fmt: skip
 
 
 def _in_two_lines(title: str) -> str:

@@ -41,7 +41,7 @@ class ScoreStatistics:
 
     @property
     def robust_sd(self) -> float:
-        """Half the distance between the 15.87 % and the 84.13 % quantile; 1 when the uncertainty is honest."""
+        """Half the distance between the 16 % and the 84 % quantile; 1 when the uncertainty is honest."""
         return 0.5 * (self._quantile(0.841345) - self._quantile(0.158655))
 
     @property
@@ -56,7 +56,7 @@ class ScoreStatistics:
 
 
 def score_statistics(content: ReportContent, change: str, frame: CellFrame) -> ScoreStatistics | None:
-    """Count the z-scores of a change inside the inert layers, away from their faces; None if there are none."""
+    """Count the z-scores of a change in the inert layers, away from their faces; None if there are none."""
     labels = [content.layers[name].get("label") for name in content.inert_layers]
     wanted = np.array([label for label in labels if isinstance(label, int)], np.int64)
     z_score, label_image = (
@@ -93,8 +93,8 @@ def draw_noise(content: ReportContent) -> "Figure":
         if found is None:
             continue
         density = _rebinned(found.counts) / (found.total * width)
-        axes.stairs(density, BIN_EDGES, color=CHANGE_COLORS[index % len(CHANGE_COLORS)], linewidth=1.2,
-                    label=f"{change_title(change)}\nSD {found.robust_sd:.3f}, |z| > 3: {number(100 * found.beyond_three)}{THIN_SPACE}%")  # fmt: skip
+        color = CHANGE_COLORS[index % len(CHANGE_COLORS)]
+        axes.stairs(density, BIN_EDGES, color=color, linewidth=1.2, label=_legend(change, found))
     axes.set_yscale("log")
     axes.set_ylim(1e-5, 1)
     axes.set_xlim(BIN_EDGES[0], BIN_EDGES[-1])
@@ -104,13 +104,21 @@ def draw_noise(content: ReportContent) -> "Figure":
     return figure
 
 
+def _legend(change: str, found: ScoreStatistics) -> str:
+    beyond = f"{number(100 * found.beyond_three)}{THIN_SPACE}%"
+    return f"{change_title(change)}\nSD {found.robust_sd:.3f}, |z| > 3: {beyond}"
+
+
 def describe_noise(content: ReportContent) -> str:
     """Caption of the figure."""
     names = ", ".join(name.replace("_", " ") for name in content.inert_layers)
     return (
-        f"Is σ honest? Distribution of z = Δµ/σ of single voxels where no change is expected ({names}), two voxels away "
-        "from the faces and inside 95 % of the radius. Grey: standard normal distribution. SD is half the distance "
-        "between the 16 % and the 84 % quantile; for an honest σ it is 1 and |z| exceeds 3 in 0.27 % of the voxels."
+        f"Is σ honest? Distribution of z = Δµ/σ of single voxels where no change is expected ({names}), "
+        "two voxels away "
+        "from the faces and inside 95 % of the radius. Grey: standard normal distribution. SD is half the "
+        "distance "
+        "between the 16 % and the 84 % quantile; for an honest σ it is 1 and |z| exceeds 3 in 0.27 % of "
+        "the voxels."
     )
 
 

@@ -1,4 +1,7 @@
-"""Figure: the changes against depth, in the manner of Figure 4c of Cao et al. (2023), doi 10.1557/s43577-023-00611-7."""
+"""Figure: the changes against depth.
+
+In the manner of Figure 4c of Cao et al., MRS Bulletin (2023), doi 10.1557/s43577-023-00611-7.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -31,17 +34,13 @@ def draw_profile(content: ReportContent) -> "Figure":
 
 def describe_profile(content: ReportContent) -> str:
     """Caption of the figure."""
-    band = "Bands: ± 2 standard errors of the mean"
-    lithium = (
-        " Right axis: the same as lithium per volume, if lithium is all that changed."
-        if _has_lithium(content)
-        else ""
-    )
+    lithium = " Right axis: the same as lithium per volume, if lithium is all that changed."
     return (
-        f"Change against depth d, from the separator (d₀ = 0) to the current collector (d_max), along the normal of "
+        f"Change against depth d, from the separator (d₀ = 0) to the current collector (dₘₐₓ), along the normal of "
         f"the {content.profile_layer}. Left: the whole stack, mean over the inner 80 % of the radius. Right: the "
-        f"{content.profile_layer}. {band}, drawn at least as wide as the line. Shaded: margins that the blur of the "
-        f"neighbouring layers reaches, left out of the mean Δµ.{lithium}"
+        f"{content.profile_layer}; bands are ± 2 standard errors of the mean, hidden by the line where they are "
+        "narrower. Shaded: margins that the blur of the neighbouring layers reaches, left out of the mean Δµ."
+        f"{lithium if _lithium_per_attenuation(content) is not None else ''}"
     )
 
 
@@ -61,15 +60,14 @@ def _draw_stack(axes: "Axes", content: ReportContent, frame: CellFrame) -> None:
         peak = max(peak, float(reached.max(initial=0.0)))
     thickness = layer_thickness(content, frame)
     axes.axvspan(0, thickness, color="#fff3d1", linewidth=0, zorder=0)
-    axes.set_xlabel("distance along the stack (mm)")
+    axes.set_xlabel("distance d along the whole stack (mm)")
     axes.set_ylabel(CHANGE_AXIS)
-    axes.set_ylim(-1.12 * peak or -1, 1.25 * peak or 1)
-    axes.set_title("whole stack")
+    axes.set_ylim(-1.15 * peak or -1, 1.15 * peak or 1)
     _name_layers(axes, content, frame)
 
 
 def _name_layers(axes: "Axes", content: ReportContent, frame: CellFrame) -> None:
-    """Write the names of the layers above the curves, where they fit between their faces."""
+    """Write the names of the layers above the panel, over the middle of what is shown of each."""
     toward_collector = 1.0 if frame.far_z_mm >= frame.near_z_mm else -1.0
     first, last = axes.get_xlim()
     for name, (near, far) in layer_surfaces(content).items():
@@ -83,8 +81,8 @@ def _name_layers(axes: "Axes", content: ReportContent, frame: CellFrame) -> None
         axes.axvline(faces[0], color="#999999", linewidth=0.5, zorder=0)
         axes.axvline(faces[1], color="#999999", linewidth=0.5, zorder=0)
         axes.text(
-            0.5 * (low + high), 0.98, name.replace("_", " "), transform=axes.get_xaxis_transform(),
-            ha="center", va="top", fontsize=6.5, rotation=90, color="#333333",
+            0.5 * (low + high), 1.015, name.replace("_", " "), transform=axes.get_xaxis_transform(),
+            ha="left", va="bottom", fontsize=6.5, rotation=35, rotation_mode="anchor", color="#333333",
         )  # fmt: skip
     axes.set_xlim(first, last)
 
@@ -94,20 +92,17 @@ def _draw_layer_profiles(axes: "Axes", content: ReportContent) -> None:
     _no_change_line(axes)
     for index, change in enumerate(content.changes):
         _draw_profile(axes, content.profiles[change], change_title(change), _color(index))
-    _shade_margins(axes, content.profiles, thickness)
+    _shade_margins(axes, content.profiles[content.changes[0]], thickness)
     for depth, name, side in ((0.0, "separator", "right"), (thickness, "current collector", "left")):
         axes.axvline(depth, color="#444444", linewidth=0.7)
         axes.annotate(
-            name, (depth, 1.0), xycoords=axes.get_xaxis_transform(), xytext=(-3 if side == "right" else 3, -2),
-            textcoords="offset points", rotation=90, ha=side, va="top", fontsize=6.5, color="#333333",
+            name, (depth, 1.0), xycoords=axes.get_xaxis_transform(), textcoords="offset points",
+            xytext=(-3 if side == "right" else 3, -2), rotation=90, ha=side, va="top", fontsize=6.5, color="#333333",
         )  # fmt: skip
     pad = 0.14 * thickness
     axes.set_xlim(-pad, thickness + pad)
-    axes.set_xlabel("depth d (mm)")
+    axes.set_xlabel(f"depth d in the {content.profile_layer} (mm)")
     axes.set_ylabel(CHANGE_AXIS)
-    axes.set_title(
-        f"{content.profile_layer}, d₀ to d_max".replace("d_max", r"$d_{max}$").replace("d₀", "$d_0$")
-    )
     _add_lithium_axis(axes, content)
 
 
@@ -119,23 +114,18 @@ def _draw_profile(axes: "Axes", profile: ProfileTable, label: str, color: str) -
     axes.plot(depth, mean, color=color, marker="o", markersize=2.6, label=label)
 
 
-def _shade_margins(axes: "Axes", profiles: "dict[str, ProfileTable] | object", thickness: float) -> None:
+def _shade_margins(axes: "Axes", profile: ProfileTable, thickness: float) -> None:
     """Shade the part of the layer that erosion leaves out."""
-    first = next(iter(profiles.values())) if isinstance(profiles, dict) else None
-    if first is None or not first.eroded.any():
+    kept = profile.depth_mm[profile.eroded]
+    if kept.size == 0:
         return
-    kept = first.depth_mm[first.eroded]
-    for low, high in ((0.0, kept[0] - 0.5 * first.bin_mm), (kept[-1] + 0.5 * first.bin_mm, thickness)):
+    for low, high in ((0.0, kept[0] - 0.5 * profile.bin_mm), (kept[-1] + 0.5 * profile.bin_mm, thickness)):
         if high > low:
             axes.axvspan(low, high, color=MARGIN_COLOR, linewidth=0, zorder=0)
 
 
 def _no_change_line(axes: "Axes") -> None:
     axes.axhline(0, color="#444444", linewidth=0.6, zorder=1)
-
-
-def _has_lithium(content: ReportContent) -> bool:
-    return _lithium_per_attenuation(content) is not None
 
 
 def _lithium_per_attenuation(content: ReportContent) -> float | None:

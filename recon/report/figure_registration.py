@@ -7,6 +7,7 @@ import numpy as np
 from deltamu.recon.report.content import ReportContent, state_title
 from deltamu.recon.report.figure_states import grey_limit, pellet_half_width, slab_mm
 from deltamu.recon.report.images import open_study_image
+from deltamu.recon.report.numbers import finite, number
 from deltamu.recon.report.section_grid import SectionPair, draw_section_grid
 from deltamu.recon.report.sections import CellFrame, Section, axial_section, cell_frame, cross_section
 
@@ -21,9 +22,13 @@ def draw_registration(content: ReportContent) -> "Figure":
     white = grey_limit([reference], frame)
     pairs = []
     for state in content.moving_states:
-        for folder, moment in (("states", "before"), ("registered", "after")):
+        for folder, moment in (("states", "before"), ("registered", _residual_text(content, state))):
             moving = _sections(content, f"{folder}/{state}/attenuation", frame)
-            pairs.append(_overlay(f"{state_title(state)}, {moment}", reference, moving, white))
+            if (
+                moving.cross.extent == reference.cross.extent
+                and moving.axial.extent == reference.axial.extent
+            ):
+                pairs.append(_overlay(f"{state_title(state)}, {moment}", reference, moving, white))
     return draw_section_grid(pairs, columns=4)
 
 
@@ -31,11 +36,19 @@ def describe_registration(content: ReportContent) -> str:
     """Caption of the figure."""
     frame = cell_frame(content)
     return (
-        f"Registration to {state_title(content.reference)}: reference in magenta, moving state in green, grey where "
-        f"both agree. Top: perpendicular to the axis at z = {_check_height(frame):.2f} mm, beside the layer that "
-        "changes. Bottom: through the axis. Colour that stays after registration inside the layers that take part "
+        f"Registration to {state_title(content.reference)}: reference in magenta, moving state in green, "
+        "grey where "
+        f"both agree. Top: perpendicular to the axis at z = {_check_height(frame):.2f} mm, beside the "
+        "layer that "
+        "changes. Bottom: through the axis. Colour that stays after registration inside the layers that "
+        "take part "
         "in the reaction is change, elsewhere it is error."
     )
+
+
+def _residual_text(content: ReportContent, state: str) -> str:
+    residual = content.summary["registration"][state].get("residual_voxel")
+    return "after" if finite(residual) is None else f"after\nresidual {number(residual, digits=2)} voxel"
 
 
 def _sections(content: ReportContent, name: str, frame: CellFrame) -> SectionPair:

@@ -18,7 +18,7 @@ PELLET_MARGIN = 1.35
 
 
 def draw_states(content: ReportContent) -> "Figure":
-    """Draw every state on the grid of the reference, through the middle of the profile layer and through the axis."""
+    """Draw every state on the grid of the reference, through the profile layer and through the axis."""
     frame = cell_frame(content)
     pairs = [_pair(content, state, frame) for state in content.states]
     heights = (frame.near_z_mm, frame.far_z_mm)
@@ -40,9 +40,12 @@ def describe_states(content: ReportContent) -> str:
         f"the middle of the {content.profile_layer}" if content.profile_layer else "the middle of the field"
     )
     return (
-        f"The states on one grey scale, on the grid of the {state_title(content.reference)} state. Top: perpendicular "
-        f"to the axis through {layer} (z = {frame.middle_z_mm:.2f} mm). Bottom: through the axis, cropped to the "
-        f"pellet. Mean of {slab_voxels(frame)} voxels across each plane; dashed lines mark where the planes meet. "
+        f"The states on one grey scale, on the grid of the {state_title(content.reference)} state. Top: "
+        "perpendicular "
+        f"to the axis through {layer} (z = {frame.middle_z_mm:.2f} mm). Bottom: through the axis, cropped "
+        "to the "
+        f"pellet. Mean of {slab_voxels(frame)} voxels across each plane; dashed lines mark where the "
+        "planes meet. "
         "Values above the scale are white, values below 0 black."
     )
 
@@ -86,5 +89,5 @@ def grey_limit(pairs: list[SectionPair], frame: CellFrame) -> float:
         x = np.linspace(*pair.cross.horizontal_mm, width)[None, :]
         chosen = pair.cross.values[np.hypot(y, x) < (frame.radius_mm or np.inf)]
         values.append(np.nanpercentile(chosen, 99) if np.isfinite(chosen).any() else np.nan)
-    limit = 1.15 * float(np.nanmax(values)) if np.isfinite(values).any() else 1.0
+    limit = 1.05 * float(np.nanmax(values)) if np.isfinite(values).any() else 1.0
     return round_up(limit) if limit > 0 else 1.0

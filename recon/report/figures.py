@@ -70,13 +70,17 @@ def _has_inert_layers(content: ReportContent) -> bool:
 
 
 FIGURES = (
-    FigureKind("profile", "Change against depth", figure_profile.draw_profile, figure_profile.describe_profile, _has_profiles),
-    FigureKind("changes", "Maps of the change", figure_changes.draw_changes, figure_changes.describe_changes, _has_profiles),
-    FigureKind("depths", "From separator to current collector", figure_depths.draw_depths, figure_depths.describe_depths, _has_profiles),
-    FigureKind("states", "The states", figure_states.draw_states, figure_states.describe_states, lambda content: True),
-    FigureKind("registration", "Registration", figure_registration.draw_registration, figure_registration.describe_registration,
-               lambda content: bool(content.moving_states)),
+    FigureKind("profile", "Change against depth", figure_profile.draw_profile,
+               figure_profile.describe_profile, _has_profiles),
+    FigureKind("changes", "Maps of the change", figure_changes.draw_changes, figure_changes.describe_changes,
+               _has_profiles),
+    FigureKind("depths", "From separator to current collector", figure_depths.draw_depths,
+               figure_depths.describe_depths, _has_profiles),
+    FigureKind("states", "The states", figure_states.draw_states, figure_states.describe_states,
+               lambda content: True),
+    FigureKind("centers", "Centre of rotation and dose", figure_centers.draw_centers,
+               figure_centers.describe_centers, lambda content: bool(figure_centers.scanned_states(content))),
+    FigureKind("registration", "Registration", figure_registration.draw_registration,
+               figure_registration.describe_registration, lambda content: bool(content.moving_states)),
     FigureKind("noise", "Noise", figure_noise.draw_noise, figure_noise.describe_noise, _has_inert_layers),
-    FigureKind("centers", "Centre of rotation and dose", figure_centers.draw_centers, figure_centers.describe_centers,
-               lambda content: bool(figure_centers.scanned_states(content))),
 )  # fmt: skip

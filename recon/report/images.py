@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.recon.errors import InputError
 from deltamu.recon.report.content import Float, ReportContent
 from deltamu.recon.volumes.open import open_image, open_map
 from deltamu.recon.volumes.volume import Volume
@@ -14,7 +13,7 @@ from deltamu.recon.volumes.volume import Volume
 
 @dataclass(frozen=True)
 class StudyImage:
-    """An image on the grid of the study: nothing is read before a part is asked for."""
+    """An image of the store: nothing is read before a part is asked for."""
 
     volume: Volume
 
@@ -39,20 +38,13 @@ def open_study_image(content: ReportContent, image: str) -> StudyImage:
     Raises
     ------
     InputError
-        If it is missing, damaged, or not on the grid of the study.
+        If it is missing, damaged or incomplete.
     """
-    volume = open_image(content.image_path(image))
-    expected = content.summary.get("voxel_size_mm")
-    if isinstance(expected, int | float) and not np.isclose(volume.voxel_size_mm, expected, rtol=1e-6):
-        raise InputError(
-            f"{content.image_path(image)}: voxels of {volume.voxel_size_mm:g} mm, expected {expected:g} mm as in "
-            "summary.json; `deltamu run --fresh` computes all of it again"
-        )
-    return StudyImage(volume)
+    return StudyImage(open_image(content.image_path(image)))
 
 
 def read_surface(content: ReportContent, layer: str | None, side: str) -> Float | None:
-    """Read the height z (mm) of a face, `near` or `far`, of a layer over (y, x); None where the store has none."""
+    """Read the height z (mm) over (y, x) of a face, `near` or `far`, of a layer; None if there is none."""
     name = f"layers/{layer}/{side}"
     if layer is None or not content.has_image(name):
         return None

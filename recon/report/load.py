@@ -64,7 +64,7 @@ def read_profile(path: Path) -> ProfileTable:
     if start is None:
         raise InputError(f"{path}: no header line; expected the columns {', '.join(PROFILE_COLUMNS)}")
     names = _cells(lines[start])
-    rows = [row for row in csv.reader(line for line in lines[start + 1 :] if line.strip() and line[0] != "#")]
+    rows = list(csv.reader(line for line in lines[start + 1 :] if line.strip() and line[0] != "#"))
     columns = {name: _column(path, rows, index, name) for index, name in enumerate(names)}
     blank = np.full(len(rows), np.nan)
     return ProfileTable(

@@ -36,8 +36,7 @@ def fixed(value: Any, decimals: int, *, signed: bool = False) -> str:
 def uncertain(value: Any, error: Any, *, signed: bool = False) -> str:
     """Write a value and its standard error to the same decimal place.
 
-    The error keeps two digits when it starts with 1 or 2, otherwise one, plus one more of each so that a
-    reader can go on calculating (the rule of the Particle Data Group with one guard digit).
+    The error keeps two significant digits, so that a reader can go on calculating with both.
     """
     found, spread = finite(value), finite(error)
     if found is None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 LARGEST_COLUMN_IN = 2.9
 LABEL_SPACE_IN = 0.62
 COLOR_BAR_IN = 0.75
+LARGEST_TITLE_PT = 8.5
+# mean advance of a bold letter in units of its size
+CHARACTER_WIDTH = 0.68
 
 Decoration = Callable[["Axes", "Axes", int], None]
 
@@ -68,7 +71,7 @@ def draw_section_grid(
         cross, axial = axes[2 * block, column], axes[2 * block + 1, column]
         show_section(cross, pair.cross, **image_options)
         image = show_section(axial, pair.axial, **image_options)
-        _label_pair(cross, axial, pair, first=column == 0)
+        _label_pair(cross, axial, pair, first=column == 0, width_in=figure.get_figwidth() / columns)
         add_scale_bar(cross, pair.cross, color=bar_color)
         if decorate is not None:
             decorate(cross, axial, index)
@@ -89,8 +92,8 @@ def _figure_size(pair: SectionPair, columns: int, blocks: int, *, with_bar: bool
     return columns * (column + 0.1) + LABEL_SPACE_IN + bar, blocks * (panels + 1.15)
 
 
-def _label_pair(cross: "Axes", axial: "Axes", pair: SectionPair, *, first: bool) -> None:
-    cross.set_title(pair.title)
+def _label_pair(cross: "Axes", axial: "Axes", pair: SectionPair, *, first: bool, width_in: float) -> None:
+    cross.set_title(pair.title, fontsize=_fitting_size(pair.title, width_in))
     for axes in (cross, axial):
         axes.set_xlabel("x (mm)", labelpad=1.5)
         if not first:
@@ -98,3 +101,9 @@ def _label_pair(cross: "Axes", axial: "Axes", pair: SectionPair, *, first: bool)
     if first:
         cross.set_ylabel("y (mm)")
         axial.set_ylabel("z (mm)")
+
+
+def _fitting_size(title: str, width_in: float) -> float:
+    """Size in points at which the longest line of a bold title fits over its column."""
+    longest = max(len(line) for line in title.splitlines())
+    return float(min(LARGEST_TITLE_PT, 0.9 * 72 * width_in / (CHARACTER_WIDTH * longest)))

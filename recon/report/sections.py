@@ -132,29 +132,21 @@ def cross_section(
 
     Positions are measured from the axis of the pellet.
     """
-    rows, columns = (
-        _window(n, a, frame.voxel_mm, half_width_mm)
-        for n, a in zip(frame.shape[1:], frame.axis_mm, strict=True)
-    )
-    values = mean_without_nan(
-        image.read(_slab(frame.shape[0], z_mm, frame.voxel_mm, thickness_mm), rows, columns), axis=0
-    )
-    return _thinned(
-        values,
-        _edges(columns, frame.axis_mm[1], frame.voxel_mm),
-        _edges(rows, frame.axis_mm[0], frame.voxel_mm),
-    )
+    voxel = image.voxel_mm
+    y, x = (_window(n, a, voxel, half_width_mm) for n, a in zip(image.shape[1:], frame.axis_mm, strict=True))
+    values = mean_without_nan(image.read(_slab(image.shape[0], z_mm, voxel, thickness_mm), y, x), axis=0)
+    return _thinned(values, _edges(x, frame.axis_mm[1], voxel), _edges(y, frame.axis_mm[0], voxel))
 
 
 def axial_section(
     image: StudyImage, frame: CellFrame, *, half_width_mm: float | None = None, thickness_mm: float = 0.0
 ) -> Section:
     """Read the plane through the axis of the pellet (all z, all x), averaged over a thickness."""
-    rows = _slab(frame.shape[1], frame.axis_mm[0], frame.voxel_mm, thickness_mm)
-    columns = _window(frame.shape[2], frame.axis_mm[1], frame.voxel_mm, half_width_mm)
-    values = mean_without_nan(image.read(slice(None), rows, columns), axis=1)
-    heights = _edges(slice(0, frame.shape[0]), 0.0, frame.voxel_mm)
-    return _thinned(values, _edges(columns, frame.axis_mm[1], frame.voxel_mm), heights)
+    voxel = image.voxel_mm
+    y = _slab(image.shape[1], frame.axis_mm[0], voxel, thickness_mm)
+    x = _window(image.shape[2], frame.axis_mm[1], voxel, half_width_mm)
+    values = mean_without_nan(image.read(slice(None), y, x), axis=1)
+    return _thinned(values, _edges(x, frame.axis_mm[1], voxel), _edges(slice(0, image.shape[0]), 0.0, voxel))
 
 
 def mean_without_nan(values: Any, axis: int) -> Float32:

@@ -29,7 +29,7 @@ class StackProfile:
 def stack_profile(content: ReportContent, change: str, frame: CellFrame) -> StackProfile:
     """Average a change over the core of the pellet in bins of one voxel along the stack.
 
-    The distance is taken along the axis from the local height of the face, so that tilt and bow do not blur it.
+    The distance is taken from the local height of the face, so that tilt and bow do not blur it.
     """
     if frame.near_mm is None or frame.far_mm is None:
         raise ValueError("the faces of the profile layer are not known")

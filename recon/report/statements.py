@@ -15,8 +15,10 @@ CORRECTIONS = {
     "hardening": "Beam hardening",
 }
 UNCORRECTED = {
-    "scatter": "Not corrected in this version. A background of 2 % of the open beam lowers Δµ of a 6 mm Li–S pellet by about 7 %.",
-    "hardening": "Not corrected in this version. In a white cold beam Δµ of a 6 mm Li–S pellet comes out about 11 % too small; "
+    "scatter": "Not corrected in this version. A background of 2 % of the open beam lowers Δµ of a 6 mm "
+    "Li–S pellet by about 7 %.",
+    "hardening": "Not corrected in this version. In a white cold beam Δµ of a 6 mm Li–S pellet comes out "
+    "about 11 % too small; "
     "with a single wavelength there is no such bias.",
 }
 
@@ -109,10 +111,10 @@ def _correction_text(step: str, stated: Any) -> str:
 
 def _reconstruction(content: ReportContent) -> Statement:
     used: Table = content.summary.get("reconstruction") or {}
-    voxel = number(1000 * float(content.summary["voxel_size_mm"]), digits=4)
+    voxel = f"{1000 * float(content.summary['voxel_size_mm']):g}"
     method = str(used.get("method") or "").upper()
     filter_text = (
-        f", filter {used['filter']}, cut-off {number(used.get('cutoff', 1.0))}" if used.get("filter") else ""
+        f", filter {used['filter']}, cut-off {used.get('cutoff', 1.0):g}" if used.get("filter") else ""
     )
     return Statement(
         "Reconstruction",
@@ -138,20 +140,21 @@ def _registration(content: ReportContent) -> Statement:
 def _edges(content: ReportContent) -> Statement:
     return Statement(
         "Edges",
-        "Mean and peak leave out the margins that the blur of the neighbouring layers reaches; lithium and charge take "
+        "Mean and peak leave out the margins that the blur of the neighbouring layers reaches; lithium "
+        "and charge take "
         "in the whole layer and its blur, because blur conserves the integral. The table gives both.",
     )
 
 
 def _noise(content: ReportContent) -> Statement:
-    floors = [
-        f"{number(content.change(c).get('noise_floor'), digits=2)} cm⁻¹ ({change_title(c)})"
-        for c in content.changes if finite(content.change(c).get("noise_floor")) is not None
-    ]  # fmt: skip
-    floor = f" Noise floor where nothing should change: {', '.join(floors)}." if floors else ""
+    floors = [finite(content.change(change).get("noise_floor")) for change in content.changes]
+    known = [floor for floor in floors if floor is not None]
+    largest = number(max(known), digits=2) if known else ""
+    floor = f" Noise floor where nothing should change: at most {largest} cm⁻¹." if known else ""
     return Statement(
         "Noise",
-        "σ of every voxel holds counting noise, the noise of the open beam, which is the same in every view and does not "
+        "σ of every voxel holds counting noise, the noise of the open beam, which is the same in every "
+        "view and does not "
         f"average out, and the smoothing by resampling.{floor}",
     )
 
@@ -161,13 +164,15 @@ def _lithium(content: ReportContent) -> Statement:
     if not used:
         return Statement("Lithium", "No conversion was made.")
     parts = [
-        f"Neutron wavelength {number(used.get('wavelength_angstrom'))} Å, {percent(used.get('li6_fraction'), digits=3)} ⁶Li"
+        f"Neutron wavelength {number(used.get('wavelength_angstrom'))} Å, "
+        f"{percent(used.get('li6_fraction'), digits=3)} ⁶Li"
     ]
     if finite(used.get("kappa_cm2_per_mol")) is not None:
         parts.append(f"κ = {number(used['kappa_cm2_per_mol'], digits=5)} cm² mol⁻¹")
     return Statement(
         "Lithium",
-        f"{', '.join(parts)}. The number of moles is only as good as these: commercial lithium is often depleted in ⁶Li, "
+        f"{', '.join(parts)}. The number of moles is only as good as these: commercial lithium is often "
+        "depleted in ⁶Li, "
         "and the wavelength must be the one at which the images were taken.",
     )
 
@@ -175,7 +180,8 @@ def _lithium(content: ReportContent) -> Statement:
 def _boundaries(content: ReportContent) -> Statement:
     return Statement(
         "Swelling and moving boundaries",
-        "Δµ is a change per voxel. A layer that swells or moves changes it without any lithium; in an indium anode the "
+        "Δµ is a change per voxel. A layer that swells or moves changes it without any lithium; in an "
+        "indium anode the "
         "boundary moves. The integral over the layer is not affected by swelling along d.",
     )
 
@@ -190,7 +196,8 @@ def _starvation(content: ReportContent) -> Statement:
     text = ", ".join(f"{percent(value)} in {state_title(state)}" for state, value in known.items())
     return Statement(
         "Starved pixels",
-        f"{text}. Behind strong absorbers (an indium anode seen edge-on) too few neutrons arrive; attenuation there is "
+        f"{text}. Behind strong absorbers (an indium anode seen edge-on) too few neutrons arrive; "
+        "attenuation there is "
         f"too low and is not quantitative{_starved_rows(content)}.",
     )
 

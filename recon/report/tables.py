@@ -61,7 +61,8 @@ def results_table(content: ReportContent) -> TableView:
         "Results",
         ("quantity", *(change_title(change) for change in content.changes)),
         tuple(row for row in rows if any(cell != MISSING for cell in row[1:])),
-        f"Mean and peak: inside the {layer} without the margins that blur reaches. ± one standard error, from counting "
+        f"Mean and peak: inside the {layer} without the margins that blur reaches. ± one standard error, "
+        "from counting "
         "and open-beam noise; systematic effects are listed below.",
     )
 
@@ -79,8 +80,9 @@ def states_table(content: ReportContent) -> TableView:
         "starved",
         "σ from",
     )
-    return TableView("States", columns, tuple(_state_row(state, content.summary["states"][state]) for state in content.states),
-                     "Spots: pixels replaced, of all pixels. Starved: line integrals with too few counts to take a logarithm.")  # fmt: skip
+    rows = tuple(_state_row(state, content.summary["states"][state]) for state in content.states)
+    note = "Spots: pixels replaced, of all pixels. Starved: line integrals with too few counts to take a logarithm."
+    return TableView("States", columns, rows, note)
 
 
 def registration_table(content: ReportContent) -> TableView:
@@ -94,8 +96,8 @@ def registration_table(content: ReportContent) -> TableView:
         micrometres = None if residual is None else 1000 * voxel * residual
         shift = [None if finite(v) is None else 1000 * v for v in found.get("translation_mm") or (None,) * 3]
         rows.append((
-            state_title(state), vector(shift, 1), vector(found.get("rotation_deg"), 4), number(residual, digits=2),
-            number(micrometres, digits=2), _word(found.get("iterations", details.get("iterations"))),
+            state_title(state), vector(shift, 1), vector(found.get("rotation_deg"), 4),
+            number(residual, digits=2), number(micrometres, digits=2), _word(found.get("iterations", details.get("iterations"))),
             _word(found.get("converged", details.get("converged"))),
         ))  # fmt: skip
     columns = (
@@ -154,8 +156,7 @@ def truth_tables(content: ReportContent) -> tuple[TableView, ...]:
         }
         quantities = list(dict.fromkeys(quantity for errors in found.values() for quantity in errors))
         rows = tuple(
-            (_truth_name(q), *(number(found[item].get(q), digits=3, signed=True) for item in found))
-            for q in quantities
+            (_truth_name(q), *(_truth_number(q, found[item].get(q)) for item in found)) for q in quantities
         )
         if rows:
             views.append(TableView(title, ("quantity", *(name(item) for item in found)), rows))
@@ -171,6 +172,11 @@ def _flat(errors: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
         elif finite(value) is not None:
             found[prefix + key] = float(value)
     return found
+
+
+def _truth_number(quantity: str, error: Any) -> str:
+    """Write an error with its sign; rms and largest errors have none."""
+    return number(error, digits=3, signed=not any(word in quantity for word in ("rms", "max", "axial")))
 
 
 def _truth_name(quantity: str) -> str:
