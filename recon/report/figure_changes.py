@@ -1,6 +1,6 @@
 """Figure: the changes in two orthogonal sections, one diverging scale centred on no change."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CHANGE_COLORMAP = "RdBu_r"
 CHANGE_LABEL = "change of attenuation Δµ (cm⁻¹)"
-OUTLINE = {"color": "#111111", "linewidth": 0.6}
+OUTLINE: dict[str, Any] = {"color": "#111111", "linewidth": 0.6}
 
 
 def draw_changes(content: ReportContent) -> "Figure":

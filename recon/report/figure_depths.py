@@ -31,16 +31,16 @@ def draw_depths(content: ReportContent) -> "Figure":
     side = min(LARGEST_PANEL_IN, (FULL_WIDTH_IN - LABELS_IN) / count)
     figure = new_figure(count * side + LABELS_IN, len(content.changes) * (side + 0.06) + 0.75)
     axes = figure.subplots(len(content.changes), count, squeeze=False)
-    image = None
     for row, change in enumerate(content.changes):
         slices = flattened_slices(content, change, frame, thickness_mm=thickness, count=count)
         for column in range(count):
             section = Section(slices.values[column], slices.horizontal_mm, slices.vertical_mm)
             panel = axes[row, column]
-            image = show_section(panel, section, cmap=CHANGE_COLORMAP, vmin=-limit, vmax=limit)
+            show_section(panel, section, cmap=CHANGE_COLORMAP, vmin=-limit, vmax=limit)
             _dress_panel(panel, section, slices, row, column)
         axes[row, 0].set_ylabel(_in_two_lines(change_title(change)), fontsize=7.5)
-    figure.colorbar(image, ax=axes, label=CHANGE_LABEL, extend="both", shrink=0.8, aspect=32, pad=0.01)
+    shown = axes[0, 0].images[0]
+    figure.colorbar(shown, ax=axes, label=CHANGE_LABEL, extend="both", shrink=0.8, aspect=32, pad=0.01)
     _add_scale_below(axes[-1, 0], slices)
     figure.supxlabel("separator   ⟶   depth d   ⟶   current collector", fontsize=8)
     return figure

@@ -63,7 +63,7 @@ def score_statistics(content: ReportContent, change: str, frame: CellFrame) -> S
         open_study_image(content, f"changes/{change}/z_score"),
         open_study_image(content, "layers/labels"),
     )
-    core = _core(frame)
+    core = frame.core(CORE_FRACTION)
     rows, columns = (slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(core))
     counts = np.zeros(FINE_EDGES.size - 1)
     for start in range(0, frame.shape[0], BLOCK_ROWS):
@@ -137,11 +137,3 @@ def _rebinned(counts: Float) -> Float:
     """Coarse bins of the histogram, without the scores outside it."""
     middle = 0.5 * (FINE_EDGES[1:] + FINE_EDGES[:-1])
     return np.asarray(np.histogram(middle, BIN_EDGES, weights=counts)[0], float)
-
-
-def _core(frame: CellFrame) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    y, x = (
-        np.arange(n) * frame.voxel_mm - axis for n, axis in zip(frame.shape[1:], frame.axis_mm, strict=True)
-    )
-    radius = CORE_FRACTION * (frame.radius_mm or 0.5 * frame.voxel_mm * min(frame.shape[1:]))
-    return np.asarray(np.hypot(y[:, None], x[None, :]) < radius)

@@ -3,7 +3,7 @@
 In the manner of Figure 4c of Cao et al., MRS Bulletin (2023), doi 10.1557/s43577-023-00611-7.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,10 +36,10 @@ def describe_profile(content: ReportContent) -> str:
     """Caption of the figure."""
     lithium = " Right axis: the same as lithium per volume, if lithium is all that changed."
     return (
-        f"Change against depth d, from the separator (d₀ = 0) to the current collector (dₘₐₓ), along the normal of "
-        f"the {content.profile_layer}. Left: the whole stack, mean over the inner 80 % of the radius. Right: the "
-        f"{content.profile_layer}; bands are ± 2 standard errors of the mean, hidden by the line where they are "
-        "narrower. Shaded: margins that the blur of the neighbouring layers reaches, left out of the mean Δµ."
+        "Change against depth d, from the separator (d₀ = 0) to the current collector (dₘₐₓ), along the normal "
+        f"of the {content.profile_layer}. Left: the whole stack, mean over the inner 80 % of the radius. Right: "
+        f"the {content.profile_layer}; bands are ± 2 standard errors of the mean, hidden by the line where they "
+        "are narrower. Shaded: margins that the blur of the neighbouring layers reaches, left out of the mean Δµ."
         f"{lithium if _lithium_per_attenuation(content) is not None else ''}"
     )
 
@@ -97,7 +97,7 @@ def _draw_layer_profiles(axes: "Axes", content: ReportContent) -> None:
         axes.axvline(depth, color="#444444", linewidth=0.7)
         axes.annotate(
             name, (depth, 1.0), xycoords=axes.get_xaxis_transform(), textcoords="offset points",
-            xytext=(-3 if side == "right" else 3, -2), rotation=90, ha=side, va="top", fontsize=6.5, color="#333333",
+            xytext=(-3 if side == "right" else 3, -2), rotation=90, ha=side, va="top", fontsize=6.5,
         )  # fmt: skip
     pad = 0.14 * thickness
     axes.set_xlim(-pad, thickness + pad)
@@ -142,9 +142,14 @@ def _add_lithium_axis(axes: "Axes", content: ReportContent) -> None:
     factor = _lithium_per_attenuation(content)
     if factor is None or factor == 0:
         return
-    right = axes.secondary_yaxis(
-        "right", functions=(lambda value: value * factor, lambda value: value / factor)
-    )
+
+    def to_lithium(value: Any) -> Any:
+        return np.asarray(value) * factor
+
+    def to_attenuation(value: Any) -> Any:
+        return np.asarray(value) / factor
+
+    right = axes.secondary_yaxis("right", functions=(to_lithium, to_attenuation))
     right.set_ylabel("change of lithium (mol/L)")
     right.spines["right"].set_visible(True)
 

@@ -65,12 +65,11 @@ def draw_section_grid(
         pairs[0].axial.height_mm / pairs[0].axial.width_mm,
     ]
     axes = figure.subplots(2 * blocks, columns, squeeze=False, height_ratios=heights * blocks)
-    image = None
     for index, pair in enumerate(pairs):
         block, column = divmod(index, columns)
         cross, axial = axes[2 * block, column], axes[2 * block + 1, column]
         show_section(cross, pair.cross, **image_options)
-        image = show_section(axial, pair.axial, **image_options)
+        show_section(axial, pair.axial, **image_options)
         _label_pair(cross, axial, pair, first=column == 0, width_in=figure.get_figwidth() / columns)
         add_scale_bar(cross, pair.cross, color=bar_color)
         if decorate is not None:
@@ -78,7 +77,8 @@ def draw_section_grid(
     for spare in axes[-2:, len(pairs) - (blocks - 1) * columns :].flat:
         spare.set_axis_off()
     if color_label is not None:
-        figure.colorbar(image, ax=axes, label=color_label, extend=extend, shrink=0.75, aspect=32, pad=0.015)
+        shown = axes[1, 0].images[0]
+        figure.colorbar(shown, ax=axes, label=color_label, extend=extend, shrink=0.75, aspect=32, pad=0.015)
     return figure
 
 

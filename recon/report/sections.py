@@ -72,11 +72,14 @@ class CellFrame:
     @cached_property
     def inside(self) -> NDArray[np.bool_]:
         """(y, x) mask of the pellet."""
-        y, x = (
-            np.arange(n) * self.voxel_mm - axis for n, axis in zip(self.shape[1:], self.axis_mm, strict=True)
-        )
+        return self.core(1.0)
+
+    def core(self, fraction: float) -> NDArray[np.bool_]:
+        """(y, x) mask of what lies within a fraction of the radius of the pellet."""
+        axes = zip(self.shape[1:], self.axis_mm, strict=True)
+        y, x = (np.arange(length) * self.voxel_mm - axis for length, axis in axes)
         radius = self.radius_mm or 0.5 * self.voxel_mm * min(self.shape[1:])
-        return np.asarray(np.hypot(y[:, None], x[None, :]) < radius)
+        return np.asarray(np.hypot(y[:, None], x[None, :]) < fraction * radius)
 
     @property
     def near_z_mm(self) -> float:

@@ -34,7 +34,7 @@ def stack_profile(content: ReportContent, change: str, frame: CellFrame) -> Stac
     if frame.near_mm is None or frame.far_mm is None:
         raise ValueError("the faces of the profile layer are not known")
     image = open_study_image(content, f"changes/{change}/delta_mu")
-    core = _core(frame)
+    core = frame.core(CORE_FRACTION)
     rows, columns = (slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(core))
     near, inside = frame.near_mm[rows, columns], core[rows, columns]
     toward_collector = 1.0 if frame.far_z_mm > frame.near_z_mm else -1.0
@@ -50,14 +50,7 @@ def stack_profile(content: ReportContent, change: str, frame: CellFrame) -> Stac
         count += np.bincount(index, minlength=bins)
     # a bin that tilt and bow fill only in part shows one side of the pellet
     enough = count > 0.5 * np.count_nonzero(inside)
-    mean = np.where(enough, total / np.maximum(count, 1), np.nan)
+    mean: Float = np.where(enough, total / np.maximum(count, 1), np.nan)
+    depth_mm: Float = (np.arange(bins) - float(frame.shape[0])) * frame.voxel_mm
     shown = slice(int(np.argmax(enough)), bins - int(np.argmax(enough[::-1])))
-    return StackProfile(((np.arange(bins) - frame.shape[0]) * frame.voxel_mm)[shown], mean[shown])
-
-
-def _core(frame: CellFrame) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    y, x = (
-        np.arange(n) * frame.voxel_mm - axis for n, axis in zip(frame.shape[1:], frame.axis_mm, strict=True)
-    )
-    radius = CORE_FRACTION * (frame.radius_mm or 0.5 * frame.voxel_mm * min(frame.shape[1:]))
-    return np.asarray(np.hypot(y[:, None], x[None, :]) < radius)
+    return StackProfile(depth_mm[shown], mean[shown])

@@ -81,7 +81,7 @@ def states_table(content: ReportContent) -> TableView:
         "σ from",
     )
     rows = tuple(_state_row(state, content.summary["states"][state]) for state in content.states)
-    note = "Spots: pixels replaced, of all pixels. Starved: line integrals with too few counts to take a logarithm."
+    note = "Spots: pixels replaced. Starved: line integrals with too few counts to take a logarithm."
     return TableView("States", columns, rows, note)
 
 
@@ -93,11 +93,12 @@ def registration_table(content: ReportContent) -> TableView:
         found: Table = content.summary["registration"][state]
         details: Table = (content.diagnostics.get("registration") or {}).get(state) or {}
         residual = finite(found.get("residual_voxel"))
-        micrometres = None if residual is None else 1000 * voxel * residual
-        shift = [None if finite(v) is None else 1000 * v for v in found.get("translation_mm") or (None,) * 3]
+        micrometres = _times(1000 * voxel, residual)
+        shift = [_times(1000, value) for value in found.get("translation_mm") or (None,) * 3]
         rows.append((
             state_title(state), vector(shift, 1), vector(found.get("rotation_deg"), 4),
-            number(residual, digits=2), number(micrometres, digits=2), _word(found.get("iterations", details.get("iterations"))),
+            number(residual, digits=2), number(micrometres, digits=2),
+            _word(found.get("iterations", details.get("iterations"))),
             _word(found.get("converged", details.get("converged"))),
         ))  # fmt: skip
     columns = (
@@ -216,10 +217,12 @@ def _center(found: Table) -> str:
 
 
 def _scaled(table: Table, key: str, error_key: str, factor: float, *, signed: bool = False) -> str:
-    value, error = finite(table.get(key)), finite(table.get(error_key))
-    return uncertain(
-        None if value is None else factor * value, None if error is None else factor * error, signed=signed
-    )
+    return uncertain(_times(factor, table.get(key)), _times(factor, table.get(error_key)), signed=signed)
+
+
+def _times(factor: float, value: Any) -> float | None:
+    found = finite(value)
+    return None if found is None else factor * found
 
 
 def _uneroded_mean(change: Table) -> str:
