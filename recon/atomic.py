@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from deltamu.recon.errors import InputError, ResourceError
 
 PARTIAL = ".partial"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# numpy's tofile, which tifffile uses, says that the disk is full without a number
+_SHORT_WRITE = re.compile(r"requested and \d+ written|Not enough free space")
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -167,6 +170,8 @@ def _error_number(error: BaseException | None) -> int:
         seen.add(id(current))
         if isinstance(current, OSError) and current.errno in _DISK_FULL | _NOT_WRITABLE:
             return current.errno
+        if isinstance(current, OSError) and _SHORT_WRITE.search(str(current)):
+            return errno.ENOSPC
         queue += [current.__cause__, current.__context__, *getattr(current, "exceptions", ())]
     return 0
 

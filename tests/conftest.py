@@ -1,6 +1,8 @@
 """What every test may ask for."""
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,3 +16,19 @@ def deltamu_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real measurements at {folder}; set DELTAMU_DATA")
     return folder
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("a small file system cannot be mounted here; that needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

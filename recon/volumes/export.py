@@ -98,22 +98,34 @@ def write_nrrd(volume: Volume, path: Path) -> None:
     with path.open("wb") as stream:
         stream.write(header)
         for slab in _slabs(volume, dtype):
-            slab.tofile(stream)
+            stream.write(slab.data)
 
 
 def write_hdf5(volume: Volume, path: Path) -> None:
-    """Write an HDF5 file with one dataset, `volume`."""
-    chunks = tuple(min(n, side) for n, side in zip(volume.shape, (16, 128, 128), strict=True))
+    """Write an HDF5 file with one contiguous dataset, `volume`."""
+    dtype = volume.dtype.newbyteorder("<")
+    offset = _reserve_dataset(volume, dtype, path)
+    # not through the HDF5 library, which ends the process with a segmentation fault when the disk gets full
+    with path.open("r+b") as stream:
+        stream.seek(offset)
+        for slab in _slabs(volume, dtype):
+            stream.write(slab.data)
+
+
+def _reserve_dataset(volume: Volume, dtype: np.dtype[Any], path: Path) -> int:
+    """Make the file with its attributes and room for the data; return where the data begin."""
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_layout(h5py.h5d.CONTIGUOUS)
+    layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     with h5py.File(path, "w") as file:
-        data = file.create_dataset("volume", volume.shape, volume.dtype, chunks=chunks, fletcher32=True)
+        kind, space = h5py.h5t.py_create(dtype), h5py.h5s.create_simple(volume.shape)
+        data = h5py.Dataset(h5py.h5d.create(file.id, b"volume", kind, space, layout))
         data.attrs["element_size_um"] = np.full(3, volume.voxel_size_mm * 1e3)
         data.attrs["voxel_size_mm"] = volume.voxel_size_mm
         data.attrs["unit"] = volume.unit
         data.attrs["name"] = volume.name
-        start = 0
-        for slab in _slabs(volume, volume.dtype):
-            data[start : start + len(slab)] = slab
-            start += len(slab)
+        return int(data.id.get_offset())
 
 
 def _slabs(volume: Volume, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:

@@ -130,24 +130,6 @@ def test_a_piece_that_fails_leaves_no_line_and_no_files(tmp_path):
     assert journal.payload(PieceKey("a")) == {"center": 3}
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 2 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except OSError:
-        mounted = False
-    if not mounted:
-        pytest.skip(
-            "a small file system cannot be mounted here (needs root); the limit on file sizes is tested below"
-        )
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 def fill_with_slabs(output):
     """Write 1 MB slabs, as a run would, until the disk is full; return how many were finished."""
     journal = Journal.open(output / "journal.jsonl")

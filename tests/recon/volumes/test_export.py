@@ -1,12 +1,11 @@
 """Exported files, read back by other programs' readers and by ours."""
 
-import errno
-
 import h5py
 import numpy as np
 import pytest
 import tifffile
 
+from deltamu.recon import atomic
 from deltamu.recon.errors import InputError, ResourceError
 from deltamu.recon.volumes import export
 from deltamu.recon.volumes.export import export_volume, write_tiff
@@ -85,15 +84,20 @@ def test_unknown_formats_and_folders_are_refused(tmp_path, volume):
         export_volume(volume, tmp_path)
 
 
-def test_a_full_disk_leaves_the_old_file(tmp_path, volume, monkeypatch):
-    target = tmp_path / "a.nrrd"
+@pytest.mark.parametrize("format", ["tiff", "nrrd", "hdf5"])
+def test_a_disk_that_gets_full_on_the_way_leaves_the_old_file(small_disk, monkeypatch, format):
+    target = small_disk / "export"
     target.write_bytes(b"old")
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(export, "write_nrrd", full)
-    with pytest.raises(ResourceError, match="free"):
-        export_volume(volume, target, format="nrrd")
+    monkeypatch.setattr(export, "ensure_free", lambda *_: None)
+    large = Volume(np.ones((64, 128, 128), np.float32), VOXEL_MM, "cm^-1")
+    with pytest.raises(ResourceError, match="No space left on device"):
+        export_volume(large, target, format=format)
     assert target.read_bytes() == b"old"
-    assert [file.name for file in tmp_path.iterdir()] == ["a.nrrd"]
+    assert [file.name for file in small_disk.iterdir()] == ["export"]
+
+
+def test_what_cannot_fit_is_not_begun(tmp_path, volume, monkeypatch):
+    monkeypatch.setattr(atomic, "free_bytes", lambda _: 1000)
+    with pytest.raises(ResourceError, match=r"1\.0 kB free on this disk, 92\.7 kB needed"):
+        export_volume(volume, tmp_path / "a.nrrd", format="nrrd")
+    assert not list(tmp_path.iterdir())
