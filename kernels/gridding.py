@@ -1,10 +1,10 @@
 """Back-projection of many slices at once by gridding in Fourier space.
 
-By the projection-slice theorem the transform of a view, multiplied by the ramp, is a line through the transform of
-the slice. The samples on these lines are spread onto a Cartesian grid with a Kaiser-Bessel window, transformed back,
-and divided by the window's transform (J. D. O'Sullivan, IEEE Trans. Med. Imaging 4, 1985; P. J. Beatty et al.,
-IEEE Trans. Med. Imaging 24, 2005). Where the samples lie is the same for every detector row, so thirty-two slices
-go through every step side by side.
+By the projection-slice theorem the transform of a view, multiplied by the ramp, is a line through the
+transform of the slice. The samples on these lines are spread onto a Cartesian grid with a Kaiser-Bessel
+window, transformed back, and divided by its transform (J. D. O'Sullivan, IEEE Trans. Med. Imaging 4, 1985;
+P. J. Beatty et al., IEEE Trans. Med. Imaging 24, 2005). Where the samples lie is the same for every detector
+row, so thirty-two slices go through every step side by side.
 """
 
 from collections.abc import Callable
@@ -106,7 +106,7 @@ def plan_gridding(
 
 
 def padded_length(columns: int, reach: int) -> int:
-    """Samples of a padded view: twice the columns, and enough that the far side of the image does not wrap."""
+    """Samples of a padded view: twice the columns, or more where the image is larger and would wrap."""
     return _even_smooth(max(2 * columns, columns + reach))
 
 
@@ -181,7 +181,7 @@ def _window_table(beta: float) -> NDArray[np.float32]:
 
 
 def _correction(size: int, points: int, beta: float) -> NDArray[np.float32]:
-    """Reciprocal of the window's transform at the voxels; the grid's origin at its middle alternates the sign."""
+    """Reciprocal of the window's transform; the sign alternates because the grid's origin is its middle."""
     voxel = np.arange(size) - size // 2
     argument = np.sqrt((beta**2 - (np.pi * WIDTH * voxel / points) ** 2).astype(complex))
     transform = WIDTH * np.real(np.sinc(1j * argument / np.pi))

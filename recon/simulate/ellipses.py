@@ -1,7 +1,7 @@
 """Ellipses and ellipsoids with exact line integrals: the closed-form truth for reconstruction.
 
-Lengths are in detector columns, positions relative to the rotation axis. A pixel has an aperture: what it measures
-is the line integral averaged over its width, which has a closed form for an ellipse.
+Lengths are in detector columns, positions relative to the rotation axis. A pixel has an aperture: what it
+measures is the line integral averaged over its width, which has a closed form for an ellipse.
 """
 
 from collections.abc import Sequence
@@ -140,8 +140,8 @@ def ellipsoid_line_integrals(
 def band_limited_image(ellipses: Sequence[Ellipse], *, size: int, padding: int = 2) -> Float:
     """The slice as a perfect reconstruction from such line integrals shows it.
 
-    The exact transform of the ellipses times the pixel aperture, sinc(|k|), inside the circle |k| <= 1/2, summed
-    back on a grid `padding` times as wide.
+    The exact transform of the ellipses times the pixel aperture, sinc(|k|), inside the circle |k| <= 1/2,
+    summed back on a grid `padding` times as wide.
 
     Returns
     -------

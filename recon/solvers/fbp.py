@@ -50,11 +50,12 @@ def fbp(
     size : int, optional
         Voxels along x and y; the number of columns by default.
     padding : {"zero", "edge"}
-        What a view is continued with beyond the detector. "zero" is exact for an object inside the field of view.
-        An object that reaches beyond it leaves a bright rim with "zero"; "edge" trades the rim for a bias inside.
+        What a view is continued with beyond the detector. "zero" is exact for an object inside the field of
+        view. An object that reaches beyond it leaves a bright rim with "zero"; "edge" trades the rim for a
+        bias inside.
     weights : (angle,) array, optional
-        Weight of each view, pi in total; `geometry.view_weights` by default, which makes the result independent of
-        how the views are spaced.
+        Weight of each view, pi in total; `geometry.view_weights` by default, which makes the result
+        independent of how the views are spaced.
     out : (row, size, size) float32 array, optional
         C-contiguous; receives the result.
     progress : callable, optional
@@ -76,13 +77,8 @@ def fbp(
     if padding not in PADDINGS:
         raise InputError(f"padding: found {padding!r}, expected one of {', '.join(PADDINGS)}")
     _check_out(out, (sinograms.shape[1], side, side))
-    plan = plan_gridding(
-        sinograms.shape[2],
-        theta,
-        center,
-        size=side,
-        weights=check_weights(weights, theta) * per_cm(pixel_size_mm),
-    )
+    factors = check_weights(weights, theta) * per_cm(pixel_size_mm)
+    plan = plan_gridding(sinograms.shape[2], theta, center, size=side, weights=factors)
     response = filter_response(filter, plan.padded, cutoff=cutoff)
     try:
         return grid_backproject(
@@ -111,32 +107,38 @@ def per_cm(pixel_size_mm: float) -> float:
 
 
 def check_views(
-    line_integrals: NDArray[Any], angles: NDArray[Any], *, center: float, pixel_size_mm: float
+    views: NDArray[Any],
+    angles: NDArray[Any],
+    *,
+    center: float,
+    pixel_size_mm: float,
+    name: str = "line_integrals",
 ) -> tuple[Image, NDArray[np.float64]]:
-    """Return the line integrals as contiguous float32 and the angles as float64, or raise InputError."""
-    if line_integrals.ndim != 3 or 0 in line_integrals.shape:
-        raise InputError(
-            f"line_integrals: found shape {line_integrals.shape}, expected (angle, row, column), none empty"
-        )
-    if not np.issubdtype(line_integrals.dtype, np.floating):
-        raise InputError(
-            f"line_integrals: found {line_integrals.dtype}, expected floating-point -ln(transmission)"
-        )
+    """Return the views as contiguous float32 and the angles as float64, or raise InputError."""
+    if views.ndim != 3 or 0 in views.shape:
+        raise InputError(f"{name}: found shape {views.shape}, expected (angle, row, column), none empty")
+    if not np.issubdtype(views.dtype, np.floating):
+        raise InputError(f"{name}: found {views.dtype}, expected floating-point numbers, not raw counts")
     theta = np.asarray(angles, np.float64)
-    if theta.shape != line_integrals.shape[:1]:
-        raise InputError(
-            f"angles: found shape {theta.shape}, expected one per view, {line_integrals.shape[:1]}"
-        )
+    if theta.shape != views.shape[:1]:
+        raise InputError(f"angles: found shape {theta.shape}, expected one per view, {views.shape[:1]}")
     if not np.all(np.isfinite(theta)):
         raise InputError(f"angles: view {int(np.argmin(np.isfinite(theta)))} has no finite angle")
-    columns = line_integrals.shape[2]
+    check_center(center, views.shape[2])
+    check_pixel_size(pixel_size_mm)
+    return np.ascontiguousarray(views, np.float32), theta
+
+
+def check_center(center: float, columns: int) -> None:
+    """Raise InputError unless the rotation axis projects onto the detector."""
     if not (np.isfinite(center) and -0.5 <= center <= columns - 0.5):
-        raise InputError(
-            f"center: found {center}, expected a column of the detector, -0.5 to {columns - 0.5}"
-        )
+        raise InputError(f"center: found {center}, expected a detector column, -0.5 to {columns - 0.5}")
+
+
+def check_pixel_size(pixel_size_mm: float) -> None:
+    """Raise InputError unless the pixel size is a positive length."""
     if not (np.isfinite(pixel_size_mm) and pixel_size_mm > 0):
         raise InputError(f"pixel_size_mm: found {pixel_size_mm}, expected a positive length in millimetres")
-    return np.ascontiguousarray(line_integrals, np.float32), theta
 
 
 def check_size(size: int | None, columns: int) -> int:

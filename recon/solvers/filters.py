@@ -42,7 +42,7 @@ def filter_response(name: str, padded_columns: int, *, cutoff: float = 1.0) -> F
     padded_columns : int
         At least twice the detector columns, to keep the circular convolution from wrapping.
     cutoff : float
-        Frequency beyond which the response is zero, as a fraction of the detector's Nyquist frequency, (0, 1].
+        Frequency beyond which the response is zero, as a fraction of the Nyquist frequency, (0, 1].
 
     Returns
     -------
@@ -56,7 +56,8 @@ def filter_response(name: str, padded_columns: int, *, cutoff: float = 1.0) -> F
 
     References
     ----------
-    A. C. Kak, M. Slaney, Principles of Computerized Tomographic Imaging, IEEE Press 1988, equation 61 of chapter 3.
+    A. C. Kak, M. Slaney, Principles of Computerized Tomographic Imaging, IEEE Press 1988, chapter 3,
+    equation 61.
     """
     check_filter(name, cutoff)
     relative = np.arange(padded_columns // 2 + 1) / (0.5 * padded_columns * cutoff)
