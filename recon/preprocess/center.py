@@ -54,8 +54,8 @@ class CenterResult:
         Columns.
     warnings : tuple of str
     tilt_deg, tilt_error_deg : float
-        Roll of the axis in the image, positive when the centre grows with the row; and its standard error. The error
-        is infinite where too few heights were seen.
+        Roll of the axis in the image, positive when the centre grows with the row; and its standard error.
+        The error is infinite where too few heights were seen.
     """
 
     center: float
@@ -76,9 +76,9 @@ def find_center(
 ) -> CenterResult:
     """Find the column that the rotation axis projects to.
 
-    Opposite views, the centre of mass, the double wedge and trial slices each look at eight heights. A method's
-    answer is the weighted median over its heights; the result is the mean of the largest group of methods that
-    agree within half a pixel.
+    Opposite views, the centre of mass, the double wedge and trial slices each look at eight heights. A
+    method's answer is the weighted median over its heights; the result is the mean of the largest group of
+    methods that agree within half a pixel.
 
     Parameters
     ----------
@@ -97,7 +97,11 @@ def find_center(
     """
     heights = take_heights(line_integrals, angles, rows=rows, search=search)
     found = [method(heights) for method in METHODS]
-    middle = float(np.mean([0, line_integrals.shape[1] - 1])) if rows is None else float(np.mean(np.asarray(rows)[[0, -1]]))
+    middle = (
+        float(np.mean([0, line_integrals.shape[1] - 1]))
+        if rows is None
+        else float(np.mean(np.asarray(rows)[[0, -1]]))
+    )
     estimates = {f.method: _over_heights(f.centers, f.weights, f.error) for f in found if _answers(f)}
     if not estimates:
         raise InputError("center: no method found one; expected views of an object, or give the centre")
@@ -156,7 +160,7 @@ def _mean_of(estimates: dict[str, tuple[float, float]]) -> tuple[float, float]:
 
 
 def _tilt(found: list[HeightCenters], rows: Float) -> tuple[float, float]:
-    """Change of the centre per row, and its standard error, from the deviations of each method from its median."""
+    """Change of the centre per row, and its standard error, from deviations from each method's median."""
     points = []
     for f in found:
         known = np.isfinite(f.centers) & (f.weights > 0)
@@ -204,12 +208,20 @@ def _warnings(
     said = []
     for name, (value, error) in estimates.items():
         if name not in agreeing:
-            said.append(f"center: {name} finds {value:.2f} ± {error:.2f} px, not {center:.2f} px as the others")
+            said.append(
+                f"center: {name} finds {value:.2f} ± {error:.2f} px, not {center:.2f} px as the others"
+            )
     if len(agreeing) < 2:
-        said.append(f"center: only one method ({agreeing[0]}) stands behind {center:.2f} px; look at the slices")
+        said.append(
+            f"center: only one method ({agreeing[0]}) stands behind {center:.2f} px; look at the slices"
+        )
     if len(estimates) < 3:
-        said.append(f"center: only {len(estimates)} methods found an answer (is the object inside the field?)")
+        said.append(
+            f"center: only {len(estimates)} methods found an answer (is the object inside the field?)"
+        )
     low, high = heights.search
     if min(center - low, high - center) < EDGE_PX:
-        said.append(f"center: {center:.2f} px lies at the edge of the search window {low:.1f} to {high:.1f} px; widen it")
+        said.append(
+            f"center: {center:.2f} px lies at the edge of the search {low:.1f} to {high:.1f} px; widen it"
+        )
     return tuple(said)

@@ -1,4 +1,4 @@
-"""What every estimator of the centre looks at: sinograms at a few heights, and the views in order of angle."""
+"""What every estimator of the centre looks at: sinograms at a few heights, views in order of angle."""
 
 from dataclasses import dataclass
 
@@ -36,14 +36,20 @@ class Heights:
     def __post_init__(self) -> None:
         views, columns = self.sinograms.shape[1:]
         if self.angles.shape != (views,):
-            raise InputError(f"angles: found {self.angles.size} for {views} views; expected one angle per view")
+            raise InputError(
+                f"angles: found {self.angles.size} for {views} views; expected one angle per view"
+            )
         if views < 4 or columns < 16:
-            raise InputError(f"line_integrals: found {views} views of {columns} columns; a centre needs 4 of 16")
+            raise InputError(
+                f"line_integrals: found {views} views of {columns} columns; a centre needs 4 of 16"
+            )
         if not np.all(np.isfinite(self.angles)):
             raise InputError("angles: found values that are not finite; expected radians")
         low, high = self.search
         if not 0 <= low < high <= columns - 1:
-            raise InputError(f"search: found {self.search}, expected 0 <= lowest < highest <= {columns - 1} columns")
+            raise InputError(
+                f"search: found {self.search}, expected 0 <= lowest < highest <= {columns - 1} columns"
+            )
 
 
 @dataclass(frozen=True)

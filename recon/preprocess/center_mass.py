@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deltamu.recon.preprocess.center_heights import HeightCenters, Heights
+from deltamu.recon.preprocess.center_heights import Float, HeightCenters, Heights
 
 EDGE_FRACTION = 32
 # a rim this bright against the brightest column means the object leaves the field
@@ -12,7 +12,9 @@ ROUNDS = 3
 
 
 def centers_from_mass(heights: Heights) -> HeightCenters:
-    """Fit c + a cos θ + b sin θ to the centre of mass of every view; no answer where the object leaves the field.
+    """Fit c + a cos θ + b sin θ to the centre of mass of every view.
+
+    Heights at which the object leaves the field have no answer.
 
     Source: S. G. Azevedo et al., IEEE Trans. Nucl. Sci. 37 (1990) 1525.
     """
@@ -34,7 +36,7 @@ def centers_from_mass(heights: Heights) -> HeightCenters:
     return HeightCenters("centre of mass", centers, np.maximum(mass.mean(axis=1), 0) ** 2, ERROR_PX)
 
 
-def _robust_fit(terms: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _robust_fit(terms: Float, values: Float) -> Float:
     """Least squares without views more than five standard deviations off."""
     keep = np.ones(len(values), bool)
     for _ in range(ROUNDS):

@@ -17,8 +17,8 @@ ERROR_PX = 0.05
 def centers_from_pairs(heights: Heights) -> HeightCenters:
     """Find the column about which opposite views mirror each other, by least squared difference.
 
-    Where no two views are exactly opposite (a half turn without its end, golden-ratio angles), the pairs next to it
-    give a centre that drifts with the angle they lack, and the drift is extrapolated to none.
+    Where no two views are exactly opposite (a half turn without its end, golden-ratio angles), the pairs next
+    to it give a centre that drifts with the angle they lack, and the drift is extrapolated to none.
     """
     first, second, missing = opposite_pairs(heights.angles)
     columns = heights.sinograms.shape[2]
@@ -107,5 +107,4 @@ def _extrapolate(missing: Float, centers: Float) -> float:
     """Centre at which nothing is missing from half a turn; a line where the pairs span enough for one."""
     if len(missing) < 3 or np.ptp(missing) < 1e-6:
         return float(np.median(centers))
-    slope, intercept = np.polyfit(missing, centers, 1)
-    return float(intercept)
+    return float(np.polyfit(missing, centers, 1)[1])

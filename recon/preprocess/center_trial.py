@@ -22,8 +22,8 @@ FIELD_RADIUS = 0.45
 def centers_from_trials(heights: Heights) -> HeightCenters:
     """Reconstruct each height with several centres; a wrong centre adds streaks, positive and negative.
 
-    The score is the mean absolute attenuation: T. Donath, F. Beckmann, A. Schreyer, J. Opt. Soc. Am. A 23 (2006)
-    1048. A coarse search over the whole window, then a finer one around its best.
+    The score is the mean absolute attenuation: T. Donath, F. Beckmann, A. Schreyer, J. Opt. Soc. Am. A 23
+    (2006) 1048. A coarse search over the whole window, then a finer one around its best.
     """
     sinograms, angles, bin_ = _binned(heights, COARSE_COLUMNS)
     strongest = np.sort(np.argsort(-np.ptp(sinograms, axis=2).mean(axis=0), kind="stable")[:COARSE_HEIGHTS])
@@ -56,9 +56,7 @@ def _scores(binned: tuple[Float32, Float, int], centers: Float) -> Float:
     """Mean absolute attenuation inside the field, (height, center)."""
     sinograms, angles, bin_ = binned
     columns = sinograms.shape[2]
-    plan = plan_gridding(
-        2 * columns, angles, columns - 0.5, size=columns, weights=view_weights(angles)
-    )
+    plan = plan_gridding(2 * columns, angles, columns - 0.5, size=columns, weights=view_weights(angles))
     ramp = np.arange(plan.padded // 2 + 1) / plan.padded
     slices = grid_backproject(plan, _moved(sinograms, (centers - (bin_ - 1) / 2) / bin_), ramp)
     y, x = np.mgrid[:columns, :columns] - (columns - 1) / 2

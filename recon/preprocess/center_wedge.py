@@ -15,8 +15,8 @@ TAPER_FRACTION = 0.08
 def centers_from_wedge(heights: Heights) -> HeightCenters:
     """Complete half a turn by its mirror image; the right mirror puts least energy outside the double wedge.
 
-    Source: N. T. Vo et al., Optics Express 22 (2014) 19078, with the energy written as a Fourier series in the
-    centre, so that all centres are tried at once.
+    Source: N. T. Vo et al., Optics Express 22 (2014) 19078, with the energy written as a Fourier series in
+    the centre, so that all centres are tried at once.
     """
     chosen = half_turn(heights.angles)
     uniform = _on_even_angles(heights.sinograms[:, chosen], heights.angles[chosen])
@@ -28,12 +28,14 @@ def centers_from_wedge(heights: Heights) -> HeightCenters:
     for height, curve in enumerate(curves[:, inside]):
         best = int(np.argmin(curve))
         found[height] = centers[inside[0]] + refine_minimum(curve, best) / (2 * STEPS_PER_PIXEL)
-        depth[height] = (np.median(curve) - curve[best]) / (np.median(np.abs(curve - np.median(curve))) + 1e-30)
+        depth[height] = (np.median(curve) - curve[best]) / (
+            np.median(np.abs(curve - np.median(curve))) + 1e-30
+        )
     return HeightCenters("double wedge", found, depth**2, ERROR_PX)
 
 
 def _on_even_angles(sinograms: Float, angles: Float) -> Float:
-    """Interpolate views linearly to evenly spaced angles over the half turn (none is needed when they are)."""
+    """Interpolate views linearly to evenly spaced angles over the half turn; return them where they are."""
     turned = np.mod(angles - angles[0], 2 * np.pi)
     even = np.arange(len(angles)) * np.pi / len(angles)
     if np.allclose(turned, even, atol=1e-3 / len(angles)):
@@ -61,7 +63,8 @@ def _outside_energy(sinogram: Float) -> Float:
 def _outside(views: int, padded: int, columns: int) -> NDArray[np.bool_]:
     order = np.abs(np.fft.fftfreq(2 * views, 1 / (2 * views)))[:, None]
     frequency = (np.arange(padded // 2 + 1) / padded)[None, :]
-    # a point at radius r writes harmonics up to 2π r frequency; nothing lies farther out than half the detector
+    # a point at radius r writes harmonics up to 2π r frequency; nothing lies farther out than half the
+    # detector
     wedge = np.pi * columns * frequency + 2
     return np.asarray((order > wedge) & (frequency >= LOWEST_FREQUENCY))
 

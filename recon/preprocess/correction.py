@@ -1,9 +1,9 @@
 """From raw frames to line integrals: what is known about the detector, and its use on a block of frames."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +11,10 @@ from numpy.typing import NDArray
 from deltamu.kernels.backend import thread_count
 from deltamu.kernels.spots import fill_flagged, find_spots
 from deltamu.recon.errors import InputError
-from deltamu.recon.preprocess.bad_pixels import PixelRepair, find_bad_pixels, plan_repair
+from deltamu.recon.preprocess.bad_pixels import PixelRepair, plan_repair
+from deltamu.recon.preprocess.detector import ScanLike, measure_detector
 from deltamu.recon.preprocess.dose import Columns, air_dose, check_air_columns, find_air_columns
-from deltamu.recon.preprocess.noise import (
-    FLATS_NEEDED,
-    NoiseModel,
-    gain_drift_between,
-    noise_from_flats,
-    white_noise,
-)
-from deltamu.recon.preprocess.references import CombinedFrames, combine_darks, combine_flats, split_sets
+from deltamu.recon.preprocess.noise import NoiseModel, white_noise
 from deltamu.recon.preprocess.spots import spot_variance
 from deltamu.recon.preprocess.starvation import average_starved
 
@@ -29,33 +23,6 @@ Float = NDArray[np.float64]
 
 SAMPLE_VIEWS = 24
 SPOT_THRESHOLD = 5.0
-
-
-class ScanLike(Protocol):
-    """What is used of a `deltamu.recon.scans.scan.Scan`."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(angle, row, column)."""
-
-    @property
-    def flats(self) -> Float32:
-        """(k, row, column)."""
-
-    @property
-    def darks(self) -> Float32:
-        """(k, row, column)."""
-
-    @property
-    def flats_after(self) -> int | None:
-        """Index of the first flat taken after the scan."""
-
-    @property
-    def exposure_s(self) -> Any:
-        """Exposures of projections, flats and darks, or None."""
-
-    def read(self, start: int, stop: int) -> Float32:
-        """Raw frames, (n, row, column)."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +40,10 @@ class Correction:
         Where the dose is measured; empty: no dose correction.
     noise : NoiseModel
     spot_noise : (offset, slope) or None
-        Variance of transmission at level v, offset + slope v, which spots are compared with; None: spots stay.
+        Variance of transmission at level v, offset + slope v, which spots are compared with; None: spots
+        stay.
     spot_threshold : float
         Standard deviations.
-    counts_known : bool
-        Whether the bias of the logarithm is corrected.
     notes : tuple of str
         What was found and decided, for the log and the report.
     """
@@ -160,38 +126,32 @@ def prepare_correction(
     spot_threshold : float
         Standard deviations.
     counts_per_adu : float, optional
-        Effective counts (variance = mean over large areas) per ADU; measured on repeated flats when not given.
+        Effective counts (variance = mean over large areas) per ADU; measured on repeated flats when not
+        given.
 
     Raises
     ------
     InputError
         If there are no flats, they are no brighter than the darks, or an option is out of range.
     """
-    _check_options(scan, dose, spot_threshold, counts_per_adu)
-    threshold = spot_threshold if spots else None
-    darks = _dark_frames(scan)
-    dark = combine_darks(darks, threshold=threshold)
-    flat = combine_flats(np.asarray(scan.flats, np.float32), dark.mean, threshold=threshold)
-    bad = find_bad_pixels(flat.mean, dark.mean, flat.frames, dark.frames)
-    if bad.mean() > 0.5:
-        raise InputError(
-            f"flats: {100 * bad.mean():.0f} % of the pixels are dead or hot; expected working open-beam frames"
-        )
-    ratio = _exposure_ratio(scan)
-    mean_flat = flat.mean[None].copy()
-    plan_repair(bad).apply(mean_flat)
-    noise = _noise(scan, flat, dark, bad, counts_per_adu)
+    _check_options(dose, spot_threshold, counts_per_adu)
+    detector = measure_detector(
+        scan, threshold=spot_threshold if spots else None, counts_per_adu=counts_per_adu
+    )
     draft = Correction(
-        dark.mean, mean_flat[0] * np.float32(ratio), len(flat.frames) / ratio, bad, (),
-        noise or white_noise(1.0, read_variance=0.0, gain_drift=0.0, origin="views"), None, spot_threshold,
+        detector.dark, detector.flat, detector.flat_frames, detector.bad_pixels, (),
+        detector.noise or _rough_noise(1.0), None, spot_threshold,
     )  # fmt: skip
-    return _learn_from_views(scan, draft, noise, dose=dose, air_columns=air_columns, spots=spots)
+    return _learn_from_views(
+        scan, draft, dose=dose, air_columns=air_columns, spots=spots, noise_known=detector.noise is not None
+    )
 
 
 def correct_frames(raw: NDArray[np.generic], correction: Correction) -> CorrectedFrames:
     """Turn raw frames into line integrals; every frame by itself, so blocks of any size give the same.
 
-    Dark, bad pixels, open beam, spots, dose, starved pixels, −log, and the bias of the log where counts are known.
+    Dark, bad pixels, open beam, spots, dose, starved pixels, −log, and the bias of the log where counts are
+    known.
 
     Parameters
     ----------
@@ -204,9 +164,7 @@ def correct_frames(raw: NDArray[np.generic], correction: Correction) -> Correcte
         If the frames do not have the shape of the flat.
     """
     if raw.ndim != 3 or raw.shape[1:] != correction.flat.shape:
-        raise InputError(
-            f"raw: found shape {raw.shape}, expected (n, {correction.flat.shape[0]}, {correction.flat.shape[1]})"
-        )
+        raise InputError(f"raw: found shape {raw.shape}, expected (n, *{correction.flat.shape}) as the flat")
     frames, spots_fraction = clean_transmission(raw, correction)
     starved = np.zeros(frames.shape, bool)
     dose = np.ones(len(frames))
@@ -270,17 +228,27 @@ def line_integral_variance(
     return variance
 
 
-def open_beam_variance(correction: Correction) -> Float32:
+def open_beam_variance(correction: Correction, *, part: Literal["all", "counts", "gain"] = "all") -> Float32:
     """Variance of a line integral that is the same in every view: counts of the flats and gain drift.
+
+    Parameters
+    ----------
+    correction : Correction
+    part : {"all", "counts", "gain"}
+        Counts correlate between neighbours as `noise.autocorrelation` says (this is their large-area limit);
+        the drift of a pixel's gain is its own.
 
     Returns
     -------
     (row, column) float32 array
-        Large-area limit.
     """
     noise, flat = correction.noise, correction.flat
-    counting = noise.adu_per_count / flat + noise.read_variance / flat**2
-    return np.asarray(counting / correction.flat_frames + noise.gain_drift**2, np.float32)
+    counts = (noise.adu_per_count / flat + noise.read_variance / flat**2) / correction.flat_frames
+    gain = np.full(flat.shape, noise.gain_drift**2)
+    parts = {"all": counts + gain, "counts": counts, "gain": gain}
+    if part not in parts:
+        raise InputError(f"part: found {part!r}, expected 'all', 'counts' or 'gain'")
+    return np.asarray(parts[part], np.float32)
 
 
 def _line_integrals_of_frame(
@@ -296,7 +264,7 @@ def _line_integrals_of_frame(
 
 
 def _log_bias_of_measured(counts: Float32, starved: NDArray[np.bool_], pixel_fraction: float) -> Float32:
-    """Mean bias of −ln N, written in the measured N: 1/(2N) − 1/(12N²), so that its mean is 1/(2N̄) + 5/(12N̄²)."""
+    """Bias of −ln N in terms of the measured N, 1/(2N) − 1/(12N²): its mean is 1/(2N̄) + 5/(12N̄²)."""
     half = np.float32(0.5 * pixel_fraction) / counts
     if starved.any():
         # a window averages over the light's correlation
@@ -307,37 +275,36 @@ def _log_bias_of_measured(counts: Float32, starved: NDArray[np.bool_], pixel_fra
 def _learn_from_views(
     scan: ScanLike,
     draft: Correction,
-    noise: NoiseModel | None,
     *,
     dose: str,
     air_columns: Sequence[Sequence[int]] | None,
     spots: bool,
+    noise_known: bool,
 ) -> Correction:
     """Add what only the views can tell: spot noise, air regions, and the noise where flats could not."""
     sample = sample_views(scan)
-    transmission, _ = clean_transmission(sample, draft)
-    offset, slope = (float(v) for v in spot_variance(transmission))
-    notes = []
-    if noise is None:
+    offset, slope = (float(v) for v in spot_variance(clean_transmission(sample, draft)[0]))
+    notes: list[str] = []
+    if not noise_known:
         per_count = max(slope, 1e-9) * float(np.median(draft.flat))
-        noise = white_noise(per_count, read_variance=0.0, gain_drift=0.0, origin="views")
+        draft = replace(draft, noise=_rough_noise(per_count))
         notes.append("noise: no repeated flats and no counts_per_adu; σ comes from subsets of the views")
-    known: dict[str, Any] = {
-        "dark": draft.dark, "flat": draft.flat, "flat_frames": draft.flat_frames, "bad_pixels": draft.bad_pixels,
-        "noise": noise, "spot_noise": (offset, slope) if spots else None, "spot_threshold": draft.spot_threshold,
-    }  # fmt: skip
-    if dose == "none":
-        return Correction(air_columns=(), notes=tuple(notes), **known)
-    if air_columns is not None:
-        regions = check_air_columns(air_columns, draft.flat.shape[1])
-    else:
-        cleaned, _ = clean_transmission(sample, Correction(air_columns=(), **known))
-        regions = find_air_columns(cleaned)
-        if not regions:
-            notes.append(
-                "dose: no columns beside the object are air in every view; the dose is not corrected"
-            )
-    return Correction(air_columns=regions, notes=tuple(notes), **known)
+    draft = replace(draft, spot_noise=(offset, slope) if spots else None)
+    if dose == "air":
+        draft = replace(draft, air_columns=_air_regions(sample, draft, air_columns))
+        if not draft.air_columns:
+            notes.append("dose: no columns beside the object are air in every view; it is not corrected")
+    return replace(draft, notes=tuple(notes))
+
+
+def _air_regions(sample: Float32, draft: Correction, given: Sequence[Sequence[int]] | None) -> Columns:
+    if given is not None:
+        return check_air_columns(given, draft.flat.shape[1])
+    return find_air_columns(clean_transmission(sample, draft)[0])
+
+
+def _rough_noise(per_count: float) -> NoiseModel:
+    return white_noise(per_count, read_variance=0.0, gain_drift=0.0, origin="views")
 
 
 def sample_views(scan: ScanLike, count: int = SAMPLE_VIEWS) -> Float32:
@@ -346,61 +313,13 @@ def sample_views(scan: ScanLike, count: int = SAMPLE_VIEWS) -> Float32:
     return np.concatenate([np.asarray(scan.read(int(i), int(i) + 1), np.float32) for i in chosen])
 
 
-def _noise(
-    scan: ScanLike,
-    flat: CombinedFrames,
-    dark: CombinedFrames,
-    bad: NDArray[np.bool_],
-    counts_per_adu: float | None,
-) -> NoiseModel | None:
-    sets = split_sets(flat.frames, scan.flats_after)
-    good = ~bad
-    drift = gain_drift_between(sets[0], sets[1], flat.mean, good) if len(sets) == 2 else 0.0
-    read = _read_variance(dark, good)
-    if max(len(frames) for frames in sets) < FLATS_NEEDED:
-        if counts_per_adu is None:
-            return None
-        return white_noise(1 / counts_per_adu, read_variance=read, gain_drift=drift, origin="given")
-    measured = noise_from_flats(sets, flat.mean, good, read_variance=read)
-    if counts_per_adu is None:
-        return NoiseModel(measured.adu_per_count, read, measured.autocorrelation, drift, "flats")
-    return NoiseModel(1 / counts_per_adu, read, measured.autocorrelation, drift, "given")
-
-
-def _read_variance(dark: CombinedFrames, good: NDArray[np.bool_]) -> float:
-    if len(dark.frames) < 2:
-        return 0.0
-    scatter = np.var(dark.frames, axis=0, ddof=1, dtype=np.float64)[good]
-    # a few unstable pixels must not speak for all: the mean without the highest per cent
-    return float(np.mean(scatter[scatter <= np.quantile(scatter, 0.99)]))
-
-
-def _dark_frames(scan: ScanLike) -> Float32:
-    darks = np.asarray(scan.darks, np.float32)
-    return darks if len(darks) else np.zeros((1, *scan.shape[1:]), np.float32)
-
-
-def _exposure_ratio(scan: ScanLike) -> float:
-    """Exposure of a projection over that of a flat; 1 when unknown."""
-    exposure = scan.exposure_s
-    if not exposure or not exposure.get("flats") or not exposure.get("projections"):
-        return 1.0
-    return float(exposure["projections"]) / float(exposure["flats"])
-
-
-def _check_options(scan: ScanLike, dose: str, threshold: float, counts_per_adu: float | None) -> None:
+def _check_options(dose: str, threshold: float, counts_per_adu: float | None) -> None:
     if dose not in ("air", "none"):
         raise InputError(f"dose: found {dose!r}, expected 'air' or 'none'")
     if not threshold > 0:
-        raise InputError(
-            f"spot_threshold: found {threshold}, expected a positive number of standard deviations"
-        )
+        raise InputError(f"spot_threshold: found {threshold}, expected standard deviations above 0")
     if counts_per_adu is not None and not (np.isfinite(counts_per_adu) and counts_per_adu > 0):
         raise InputError(f"counts_per_adu: found {counts_per_adu}, expected a positive number")
-    if scan.flats is None or len(scan.flats) == 0:
-        raise InputError(
-            "flats: none found; expected at least one open-beam frame (give the scan option `flats`)"
-        )
 
 
 def _positive_dose(value: float, index: int) -> float:
@@ -419,7 +338,7 @@ def _spot_maps(correction: Correction) -> tuple[Float32, Float32]:
     return np.full(relative.shape, offset, np.float32), relative * np.float32(slope)
 
 
-def _each_frame(work: Any, count: int) -> None:
+def _each_frame(work: Callable[[int], None], count: int) -> None:
     """Call `work(index)` for every frame, on as many threads as the kernels use."""
     threads = min(thread_count(), count)
     if threads < 2:

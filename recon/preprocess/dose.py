@@ -1,6 +1,7 @@
 """Dose of a frame, from regions beside the object where only air is in the beam."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,9 @@ AIR_LEVELS = (0.6, 1.5)
 def find_air_columns(transmission: Float32) -> Columns:
     """Find the columns at either side that the object covers in no view.
 
-    Going inwards from the edge, a column is air while its mean over each block of rows, in every view, equals the
-    level at the edge; the region then keeps a margin from the object for blur and for the views between these.
+    Going inwards from the edge, a column is air while its mean over each block of rows, in every view, equals
+    the level at the edge; the region then keeps a margin from the object for blur and for the views between
+    these.
 
     Parameters
     ----------
@@ -88,10 +90,7 @@ def air_dose(frame: Float32, weight: Float32, regions: Columns) -> float:
 def _block_profiles(transmission: Float32) -> NDArray[np.float64]:
     """Mean over blocks of rows, (view, block, column)."""
     bounds = np.unique(np.linspace(0, transmission.shape[1], ROW_BLOCKS + 1).astype(int))
-    blocks = [
-        transmission[:, a:b].mean(axis=1, dtype=np.float64)
-        for a, b in zip(bounds[:-1], bounds[1:], strict=True)
-    ]
+    blocks = [transmission[:, a:b].mean(axis=1, dtype=np.float64) for a, b in pairwise(bounds)]
     return np.stack(blocks, axis=1)
 
 

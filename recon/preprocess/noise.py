@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import irfft2, next_fast_len, rfft2
 
 from deltamu.recon.errors import InputError
 
@@ -19,7 +20,7 @@ FLATS_NEEDED = 5
 
 @dataclass(frozen=True)
 class NoiseModel:
-    """Variance of a frame: large-area variance = adu_per_count · signal, spread over lags by `autocorrelation`.
+    """Variance of a frame: adu_per_count · signal over large areas, spread over lags by `autocorrelation`.
 
     Attributes
     ----------
@@ -94,13 +95,14 @@ def noise_from_flats(
     """Measure the noise on repeated open-beam frames.
 
     Variance against mean in the limit of large areas is the sum of the autocovariance of the pixel noise over
-    all lags, because light that spreads in the scintillator correlates neighbours. Shells of lags are added until
-    one is no longer significant. Slow changes of the beam's shape are removed from each frame first.
+    all lags, because light that spreads in the scintillator correlates neighbours. Shells of lags are added
+    until one is no longer significant. Slow changes of the beam's shape are removed from each frame first.
 
     Parameters
     ----------
     sets : sequence of (k, row, column) arrays
-        Frames of the same beam, free of spots, dark-corrected, scaled to one mean; gains may differ between sets.
+        Frames of the same beam, free of spots, dark-corrected, scaled to one mean; gains may differ between
+        sets.
     level : (row, column) array
         Their mean, ADU.
     good : (row, column) bool array
@@ -132,8 +134,8 @@ def noise_from_flats(
 def gain_drift_between(before: Float32, after: Float32, level: Float32, good: NDArray[np.bool_]) -> float:
     """Estimate how far the gains of the mean flat are from those of the scan in between.
 
-    Gains walk randomly from before to during to after; the mean of before and after then differs from the scan
-    by a quarter of the variance of after − before, in which counting noise is subtracted.
+    Gains walk randomly from before to during to after; the mean of before and after then differs from the
+    scan by a quarter of the variance of after − before, in which counting noise is subtracted.
 
     Parameters
     ----------
@@ -156,7 +158,7 @@ _POLYNOMIAL_TERMS = 6
 
 
 def _scatter(frames: Float32, level: Float32, good: NDArray[np.bool_]) -> Float:
-    """Deviations from the mean of the set, in units in which counting noise has the same variance everywhere."""
+    """Deviations from the mean of the set, scaled so that counting noise has one variance everywhere."""
     k = len(frames)
     deviation = (frames - frames.mean(axis=0, dtype=np.float64)) * np.sqrt(k / (k - 1))
     scaled = _without_trend(deviation, good) / np.sqrt(np.where(good, level, 1))
@@ -177,35 +179,31 @@ def _autocovariance(scatter: Float, good: NDArray[np.bool_]) -> Float:
     """Covariance over lags within the radius up to which it is significant."""
     samples = scatter.shape[0] * np.count_nonzero(good)
     largest = min(LARGEST_RADIUS, (min(good.shape) - 1) // 2)
-    covariance = np.full((2 * largest + 1, 2 * largest + 1), 0.0)
-    for radius in range(largest + 1):
-        shell = [lag for lag in _half_plane(radius) if max(abs(lag[0]), abs(lag[1])) == radius]
-        values = [_lag_covariance(scatter, good, lag) for lag in shell]
-        # the standard error of a lag is the variance over the root of the samples; mirrored lags are one number
-        error = 2 * np.sqrt(len(shell) / samples) * (covariance.sum() if radius else np.inf)
-        if radius > 1 and abs(2 * np.sum(values)) < 3 * error:
+    covariance = _covariance_of_lags(scatter, good, largest)
+    rows, columns = np.indices(covariance.shape) - largest
+    distance = np.maximum(np.abs(rows), np.abs(columns))
+    for radius in range(2, largest + 1):
+        shell = covariance[distance == radius]
+        # the standard error of a lag is the variance over the root of the samples; mirrored lags are one
+        # number
+        error = np.sqrt(2 * shell.size / samples) * float(covariance[distance < radius].sum())
+        if abs(float(shell.sum())) < 3 * error:
             return _middle(covariance, radius - 1)
-        for (row, column), value in zip(shell, values, strict=True):
-            covariance[largest + row, largest + column] = value
-            covariance[largest - row, largest - column] = value
     return covariance
 
 
-def _half_plane(radius: int) -> list[tuple[int, int]]:
-    span = range(-radius, radius + 1)
-    return [(row, column) for row in span for column in span if (row, column) >= (0, 0)]
+def _covariance_of_lags(scatter: Float, good: NDArray[np.bool_], largest: int) -> Float:
+    """Mean product of pixels (row, column) apart, by the power spectrum of the padded frames."""
+    padded = [next_fast_len(n + largest, real=True) for n in good.shape]
+    power = sum(np.abs(rfft2(frame, padded)) ** 2 for frame in scatter)
+    products = irfft2(power, padded)
+    pairs = irfft2(np.abs(rfft2(good.astype(float), padded)) ** 2, padded) * len(scatter)
+    rows, columns = (np.arange(-largest, largest + 1) % n for n in padded)
+    lags = np.ix_(rows, columns)
+    return np.asarray(products[lags] / np.maximum(pairs[lags], 1))
 
 
 def _middle(square: Float, radius: int) -> Float:
     largest = square.shape[0] // 2
     inner = slice(largest - radius, largest + radius + 1)
     return square[inner, inner].copy()
-
-
-def _lag_covariance(scatter: Float, good: NDArray[np.bool_], lag: tuple[int, int]) -> float:
-    rows, columns = good.shape
-    first = (slice(0, rows - lag[0]), slice(max(0, -lag[1]), columns - max(0, lag[1])))
-    second = (slice(lag[0], rows), slice(max(0, lag[1]), columns - max(0, -lag[1])))
-    pairs = np.count_nonzero(good[first] & good[second]) * scatter.shape[0]
-    product = sum(float(np.vdot(frame[first], frame[second])) for frame in scatter)
-    return product / max(pairs, 1)

@@ -23,8 +23,9 @@ class CombinedFrames:
     Attributes
     ----------
     mean : (row, column) float32 array
-        ADU. Gamma spots are replaced in each frame, and values more than five standard deviations from the median
-        over frames left out, so the variance is that of a mean (a median's would be up to π/2 times that).
+        ADU. Gamma spots are replaced in each frame, and values more than five standard deviations from the
+        median over frames left out, so the variance is that of a mean (a median's would be up to π/2 times
+        that).
     frames : (k, row, column) float32 array
         Cleaned, and scaled to one mean where they show the beam.
     spots_fraction : float
@@ -104,6 +105,6 @@ def _check_levels(levels: NDArray[np.floating], flats: Float32, dark: Float32) -
     worst = int(np.argmin(levels))
     if levels[worst] <= 0:
         raise InputError(
-            f"flats: frame {worst} has a median of {np.median(flats[worst]):.6g}, not brighter than the darks "
-            f"({np.median(dark):.6g}); expected open beam > dark: are flats and darks swapped?"
+            f"flats: frame {worst} has a median of {np.median(flats[worst]):.6g}, not brighter than the "
+            f"darks ({np.median(dark):.6g}); expected open beam > dark: are flats and darks swapped?"
         )

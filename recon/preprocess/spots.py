@@ -14,8 +14,8 @@ BINS = 8
 def spot_variance(frames: Float32) -> tuple[Float32, Float32]:
     """Estimate the variance of a pixel at level v, offset + slope max(v, 0), on the frames themselves.
 
-    Each pixel is compared with the mean of two neighbours on opposite sides; the median absolute difference is
-    blind to edges and spots. Pixels are grouped by the level of their neighbours.
+    Each pixel is compared with the mean of two neighbours on opposite sides; the median absolute difference
+    is blind to edges and spots. Pixels are grouped by the level of their neighbours.
 
     Parameters
     ----------
@@ -34,7 +34,8 @@ def spot_variance(frames: Float32) -> tuple[Float32, Float32]:
         inside = group == index
         if np.count_nonzero(inside) > 50:
             means.append(max(float(np.median(level[inside])), 0.0))
-            # var(p - (l + r)/2) = 3/2 var(p); 1.4826 turns a median absolute deviation into a standard deviation
+            # var(p - (l + r)/2) = 3/2 var(p); 1.4826 turns a median absolute deviation into a standard
+            # deviation
             variances.append((1.4826 * float(np.median(np.abs(difference[inside])))) ** 2 / 1.5)
     return _line(np.asarray(means), np.asarray(variances), float(np.ptp(edges)))
 

@@ -18,9 +18,9 @@ def average_starved(
 ) -> tuple[Float32, Float32, NDArray[np.bool_]]:
     """Replace the transmission of starved pixels by a local mean that holds enough counts.
 
-    A pixel is starved when it, or twice-safe its neighbourhood, has fewer counts than the floor: the
-    neighbourhood's mean decides (5 by 5 pixels, twice the floor), because picking single low pixels would bias what is
-    left. The window grows until the mean of a still wider one predicts twice the floor in it.
+    A pixel is starved when it has fewer counts than the floor or its neighbourhood (5 by 5 pixels) less than
+    twice the floor on average: picking single low pixels only would bias what is left. The window grows until
+    a still wider mean predicts twice the floor in it, so that chance does not choose it.
 
     Parameters
     ----------
@@ -39,28 +39,27 @@ def average_starved(
     """
     counts = transmission * counts_at_one
     starved = np.zeros(transmission.shape, bool)
-    rows = _rows_with_few(counts, floor)
-    if rows is None:
+    low = counts < 2 * floor
+    if not low.any():
         return transmission, counts, starved
-    averaged, counts_behind = transmission.copy(), counts.copy()
-    part, few = _average(counts[rows], floor)
-    starved[rows] = few
-    inside = part[0] > 0
-    averaged[rows][inside] = (part[1] / counts_at_one[rows])[inside]
-    counts_behind[rows][inside] = part[0][inside]
-    return averaged, counts_behind, starved
+    part = _around(low.any(axis=1)), _around(low.any(axis=0))
+    averaged, behind = transmission.copy(), counts.copy()
+    (total, mean), few = _average(counts[part], floor)
+    starved[part] = few
+    averaged[part][few] = mean[few] / counts_at_one[part][few]
+    behind[part][few] = total[few]
+    return averaged, behind, starved
 
 
-def _rows_with_few(counts: Float32, floor: float) -> slice | None:
-    low = np.flatnonzero(counts.min(axis=1) < 2 * floor)
-    if not low.size:
-        return None
-    reach = WINDOW_RADII[-1]
-    return slice(max(int(low[0]) - reach, 0), int(low[-1]) + reach + 1)
+def _around(low: NDArray[np.bool_]) -> slice:
+    """Lines from the first to the last low one, with the reach of the largest window."""
+    found = np.flatnonzero(low)
+    reach = WINDOW_RADII[-1] + JUDGED_WINDOW // 2
+    return slice(max(int(found[0]) - reach, 0), int(found[-1]) + reach + 1)
 
 
 def _average(counts: Float32, floor: float) -> tuple[tuple[Float32, Float32], NDArray[np.bool_]]:
-    """Return (counts in the window, mean counts per pixel) of starved pixels, zero elsewhere, and where they are."""
+    """Return (counts in the window, mean counts per pixel), zero elsewhere, and where pixels are starved."""
     starved = (counts < floor) | (uniform_filter(counts, JUDGED_WINDOW, mode="nearest") < 2 * floor)
     wide = uniform_filter(counts, WIDE_WINDOW, mode="nearest")
     total, mean = np.zeros_like(counts), np.zeros_like(counts)

@@ -17,7 +17,8 @@ StripeMode = Literal["auto", "on", "off"]
 # a ring pattern this many times stronger (in variance) than the open beam's noise is not noise
 VARIANCE_RATIO = 3.0
 STRONG_SIGMA = 8.0
-STRONG_FRACTION = 2e-3
+# corners of layers in a coaxial body reach a few per mille
+STRONG_FRACTION = 1e-2
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ def detect_stripes(
 ) -> StripeReport:
     """Decide whether rings stand above the noise of the open beam.
 
-    The pattern is the mean over angles. A gain error changes from pixel to pixel, both along the row and from row
-    to row; edges of a body of revolution, which also stay at their column, continue over rows. So each pixel is
-    compared across rows and across columns at once (where there is one row only, across columns).
+    The pattern is the mean over angles. A gain error changes from pixel to pixel, both along the row and from
+    row to row; edges of a body of revolution, which also stay at their column, continue over rows. So each
+    pixel is compared across rows and across columns at once (where there is one row only, across columns).
 
     Parameters
     ----------
@@ -79,10 +80,10 @@ def remove_stripes(
 ) -> Float32:
     """Remove stripes from sinograms.
 
-    Each column is sorted by value, neighbouring columns are smoothed by a median at equal rank, and the values go
-    back to their angles: N. T. Vo, R. C. Atwood, M. Drakopoulos, Optics Express 26 (2018) 28396, algorithm 3.
-    It also flattens what truly stays at its column (edges of a body that is coaxial with the rotation), so mode
-    "auto" uses it only where `detect_stripes` finds rings.
+    Each column is sorted by value, neighbouring columns are smoothed by a median at equal rank, and the
+    values go back to their angles: N. T. Vo, R. C. Atwood, M. Drakopoulos, Optics Express 26 (2018) 28396,
+    algorithm 3. It also flattens what truly stays at its column (edges of a body that is coaxial with the
+    rotation), so mode "auto" uses it only where `detect_stripes` finds rings.
 
     Parameters
     ----------

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from deltamu.recon.preprocess.correction import (
     CorrectedFrames,
     Correction,
-    ScanLike,
     clean_transmission,
     correct_frames,
+    open_beam_variance,
     prepare_correction,
 )
+from deltamu.recon.preprocess.detector import ScanLike
 from deltamu.recon.preprocess.dose import air_dose
 from deltamu.recon.preprocess.stripes import StripeMode, remove_stripes
 
@@ -46,13 +47,13 @@ class CorrectionStatistics:
     bad_pixels_fraction: float
 
 
-def line_integrals(scan: ScanLike, *, stripes: StripeMode = "off", **options: Any) -> Float32:
+def line_integrals(scan: ScanLike, *, stripes: StripeMode = "auto", **options: Any) -> Float32:
     """Line integrals −ln T of a whole scan that fits into memory.
 
     Parameters
     ----------
     scan : Scan
-    stripes : {"off", "auto", "on"}
+    stripes : {"auto", "on", "off"}
         See `deltamu.recon.preprocess.stripes.remove_stripes`.
     **options
         Of `deltamu.recon.preprocess.correction.prepare_correction`.
@@ -66,9 +67,12 @@ def line_integrals(scan: ScanLike, *, stripes: StripeMode = "off", **options: An
     for start in range(0, scan.shape[0], BLOCK_FRAMES):
         stop = min(start + BLOCK_FRAMES, scan.shape[0])
         result[start:stop] = correct_frames(scan.read(start, stop), correction).line_integrals
-    if stripes == "off":
-        return result
-    return remove_stripes(result, mode=stripes)
+    return remove_stripes(
+        result,
+        mode=stripes,
+        open_beam_variance=open_beam_variance(correction),
+        autocorrelation=correction.noise.autocorrelation,
+    )
 
 
 def transmission(raw: NDArray[np.generic], correction: Correction) -> Float32:
