@@ -182,7 +182,7 @@ def _count_message(angles: AngleList, values: Float, frames: FrameCounts, *, sel
     count = int(frames.selected.size)
     which = "are selected" if selected else "stand"
     head = f"{angles.origin}: {values.size} angles {which} for the {count} projections of {frames.label}"
-    if values.size and count % values.size == 0:
+    if values.size > 1 and count % values.size == 0:
         times = count // values.size
         return f"{head}; if each view was taken {times} times, state frames_per_angle = {times}"
     if values.size < count:

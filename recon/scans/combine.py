@@ -44,11 +44,15 @@ def combine_frames(
 
 def _equal_dose(frames: NDArray[np.float32], dark_level: float) -> Frames:
     """Scale frames to their common dose: a median over unequal ones would pick by dose, not by noise."""
-    light = np.array([float(np.median(frame)) for frame in frames]) - dark_level
-    if np.any(light <= 0):
-        return frames
-    scale = (light.mean() / light).astype(np.float32)[:, None, None]
     level = np.float32(dark_level)
+    light = frames[0] - level
+    bright = light > max(float(np.median(light)), 0.0)
+    if not np.any(bright):
+        return frames
+    dose = np.array([float(np.median((frame[bright] - level) / light[bright])) for frame in frames])
+    if np.any(dose <= 0):
+        return frames
+    scale = (dose.mean() / dose).astype(np.float32)[:, None, None]
     return np.asarray((frames - level) * scale + level, np.float32)
 
 

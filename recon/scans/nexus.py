@@ -116,7 +116,7 @@ def _named(names: list[str], name: str, near: str) -> list[str]:
 
 def _data_axes(file: Path, data_path: str) -> list[str]:
     """First axes of the NXdata groups that are named as the detector."""
-    detector = data_path.strip("/").split("/")[-2]
+    detector = Path(data_path).parent.name
     with opened(file) as root:
         groups: list[tuple[str, Any]] = []
         root.visititems(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from deltamu.recon.errors import InputError
 from deltamu.recon.scans.combine import combine_frames
 from deltamu.recon.scans.flat_checks import check_flats
-from deltamu.recon.scans.frames import Frames, FrameSource
+from deltamu.recon.scans.frames import ArrayFrames, Frames, FrameSource, SelectedFrames
 from deltamu.recon.scans.options import check_pixel_size
 from deltamu.recon.scans.view import DetectorView
 
@@ -215,6 +215,10 @@ class Scan:
             if source is None:
                 continue
             digest.update(f"{source.count}{source.shape}".encode())
+            if isinstance(source, SelectedFrames):
+                digest.update(source.indices.tobytes())
+            if isinstance(source, ArrayFrames):
+                digest.update(np.ascontiguousarray(source.array).tobytes())
             for file in source.files:
                 status = os.stat(file)
                 digest.update(f"{file.name}|{status.st_size}|{status.st_mtime_ns}\n".encode())

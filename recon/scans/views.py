@@ -56,8 +56,8 @@ def group_frames(degrees: NDArray[np.float64], *, frames_per_angle: int | None, 
     if np.any(spread > _STANDING_DEG):
         worst = int(np.argmax(spread))
         raise InputError(
-            f"frames_per_angle: the {frames_per_angle} frames of view {worst} are {spread[worst]:.4g}° apart, "
-            "expected one angle"
+            f"frames_per_angle: the {frames_per_angle} frames of view {worst} are {spread[worst]:.4g}° "
+            "apart, expected one angle"
         )
     note = (f"{frames_per_angle} frames per angle are combined",) if frames_per_angle > 1 else ()
     return FrameGroups(_consecutive(count, frames_per_angle), note)

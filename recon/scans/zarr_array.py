@@ -66,6 +66,14 @@ def zarr_values(path: Path, dataset: str) -> Values:
     return Values(values, None if unit is None else str(unit), f"{path}: {dataset}")
 
 
+def is_zarr(path: Path) -> bool:
+    """Return whether a path is a Zarr store."""
+    marks = ("zarr.json", ".zarray", ".zgroup")
+    return path.is_dir() and (
+        path.suffix.lower() == ".zarr" or any((path / mark).is_file() for mark in marks)
+    )
+
+
 def array_names(path: Path) -> list[str] | None:
     """Return the paths of all arrays of a group, None where the store is an array itself."""
     node = _open(path)
