@@ -56,16 +56,14 @@ def describe_changes(content: ReportContent) -> str:
 
 def change_limit(content: ReportContent) -> float:
     """Half range of the diverging scale, from the profiles and not from noisy voxels."""
-    reached = [
-        np.abs(profile.mean[profile.eroded & np.isfinite(profile.mean)])
-        for profile in content.profiles.values()
-    ]
-    floor = max(
-        (float(np.nanmax(p.standard_error, initial=0.0)) for p in content.profiles.values()), default=0.0
-    )
-    largest = max((float(values.max()) for values in reached if values.size), default=0.0)
+    largest = max((_largest(p.mean[p.eroded]) for p in content.profiles.values()), default=0.0)
+    floor = max((_largest(p.standard_error) for p in content.profiles.values()), default=0.0)
     limit = max(1.1 * largest, 5 * floor)
     return round_up(limit) if limit > 0 else 1.0
+
+
+def _largest(values: Float) -> float:
+    return float(np.max(np.abs(values), initial=0.0, where=np.isfinite(values)))
 
 
 def _pair(content: ReportContent, change: str, frame: CellFrame) -> SectionPair:

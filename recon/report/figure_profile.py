@@ -35,11 +35,12 @@ def draw_profile(content: ReportContent) -> "Figure":
 def describe_profile(content: ReportContent) -> str:
     """Caption of the figure."""
     lithium = " Right axis: the same as lithium per volume, if lithium is all that changed."
+    layer = content.profile_layer
     return (
-        "Change against depth d, from the separator (d₀ = 0) to the current collector (dₘₐₓ), along the normal "
-        f"of the {content.profile_layer}. Left: the whole stack, mean over the inner 80 % of the radius. Right: "
-        f"the {content.profile_layer}; bands are ± 2 standard errors of the mean, hidden by the line where they "
-        "are narrower. Shaded: margins that the blur of the neighbouring layers reaches, left out of the mean Δµ."
+        "Change against depth d, from the separator (d₀ = 0) to the current collector (dₘₐₓ), along the "
+        f"normal of the {layer}. Left: the whole stack, mean over the inner 80 % of the radius. Right: the "
+        f"{layer}; bands are ± 2 standard errors of the mean, hidden by the line where they are narrower. "
+        "Shaded: margins that the blur of the neighbouring layers reaches, left out of the mean Δµ."
         f"{lithium if _lithium_per_attenuation(content) is not None else ''}"
     )
 

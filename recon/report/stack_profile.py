@@ -50,7 +50,7 @@ def stack_profile(content: ReportContent, change: str, frame: CellFrame) -> Stac
         count += np.bincount(index, minlength=bins)
     # a bin that tilt and bow fill only in part shows one side of the pellet
     enough = count > 0.5 * np.count_nonzero(inside)
-    mean: Float = np.where(enough, total / np.maximum(count, 1), np.nan)
+    mean = np.where(enough, total / np.maximum(count, 1), np.nan).astype(np.float64)
     depth_mm: Float = (np.arange(bins) - float(frame.shape[0])) * frame.voxel_mm
     shown = slice(int(np.argmax(enough)), bins - int(np.argmax(enough[::-1])))
     return StackProfile(depth_mm[shown], mean[shown])
