@@ -21,9 +21,9 @@ from deltamu.recon.scans.found import FoundScan
 from deltamu.recon.scans.frames import FrameSource, SelectedFrames, join
 from deltamu.recon.scans.options import ScanOptions, parse_select
 from deltamu.recon.scans.scan import Scan
+from deltamu.recon.scans.stated import base_folder
 from deltamu.recon.scans.view import DetectorView, detector_view
 from deltamu.recon.scans.views import FrameGroups, group_frames
-from deltamu.recon.scans.zarr_array import is_zarr
 
 
 def assemble(name: str, path: Path, found: FoundScan, options: ScanOptions) -> Scan:
@@ -122,8 +122,7 @@ def _angle_list(path: Path, found: FoundScan, frames: FrameCounts, options: Scan
     if options.angles_deg is not None:
         return AngleList(np.array(options.angles_deg, np.float64), None, "angles_deg")
     if options.angle_file is not None:
-        folder = path.parent if path.is_file() or is_zarr(path) else path
-        return read_angle_file(folder / options.angle_file, column=options.angle_column)
+        return read_angle_file(base_folder(path) / options.angle_file, column=options.angle_column)
     if options.angle_golden is not None:
         return golden_ratio(count, range_deg=options.angle_golden, start_deg=options.angle_start_deg or 0.0)
     if options.angle_start_deg is not None and options.angle_stop_deg is not None:

@@ -46,7 +46,7 @@ def _equal_dose(frames: NDArray[np.float32], dark_level: float) -> Frames:
     """Scale frames to their common dose: a median over unequal ones would pick by dose, not by noise."""
     level = np.float32(dark_level)
     light = frames[0] - level
-    bright = light > max(float(np.median(light)), 0.0)
+    bright = (light > 0) & (light >= np.median(light))
     if not np.any(bright):
         return frames
     dose = np.array([float(np.median((frame[bright] - level) / light[bright])) for frame in frames])

@@ -42,7 +42,7 @@ def read_data_exchange(file: Path, options: ScanOptions) -> FoundScan:
         angles=read_angles(
             file, options.angles_path or "exchange/theta", required=options.angles_path is not None
         ),
-        pixel_size_mm=_pixel_size(file),
+        pixel_size_mm=None if options.pixel_size_mm else _pixel_size(file),
         exposure_s=_exposure(file),
     )
 

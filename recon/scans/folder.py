@@ -39,16 +39,11 @@ def read_folder(folder: Path, options: ScanOptions) -> FoundScan:
         projections = _source(f"{folder}", _projection_files(folder, groups, suffixes))
     return FoundScan(
         projections=projections,
-        flats=stated_or(folder, options.flats, _customary(folder, groups, "flats")),
-        flats_after=stated_or(folder, options.flats_after, _customary(folder, groups, "flats_after")),
-        darks=stated_or(folder, options.darks, _customary(folder, groups, "darks")),
+        flats=_customary(folder, groups, "flats"),
+        flats_after=_customary(folder, groups, "flats_after"),
+        darks=_customary(folder, groups, "darks"),
         angles=_angles(folder, projections, options),
     )
-
-
-def stated_or(folder: Path, stated: str | None, found: FrameSource | None) -> FrameSource | None:
-    """Return the frames that the user states, otherwise those that were found."""
-    return image_frames(folder, stated) if stated else found
 
 
 def image_frames(folder: Path, stated: str) -> FrameSource:

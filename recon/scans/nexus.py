@@ -51,7 +51,7 @@ def read_nxtomo(file: Path, options: ScanOptions) -> FoundScan:
         angles=angles,
         in_file=projections,
         all_in_file=keys.size,
-        pixel_size_mm=_pixel_size(file, names, data_path),
+        pixel_size_mm=None if options.pixel_size_mm else _pixel_size(file, names, data_path),
         exposure_s=_exposure(file, data_path),
         notes=(
             *([note] if note else []),

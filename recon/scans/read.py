@@ -12,12 +12,13 @@ from deltamu.recon.errors import InputError
 from deltamu.recon.scans.angle_file import AngleList
 from deltamu.recon.scans.assemble import assemble
 from deltamu.recon.scans.fits import fits_source
-from deltamu.recon.scans.folder import read_folder, stated_or
+from deltamu.recon.scans.folder import read_folder
 from deltamu.recon.scans.found import FoundScan
 from deltamu.recon.scans.frames import ArrayFrames
 from deltamu.recon.scans.names import FITS_SUFFIXES, HDF5_SUFFIXES, TIFF_SUFFIXES
 from deltamu.recon.scans.options import ScanOptions
 from deltamu.recon.scans.scan import Scan
+from deltamu.recon.scans.stated import with_stated_frames
 from deltamu.recon.scans.stores import read_hdf5, read_npy, read_zarr
 from deltamu.recon.scans.tiff import tiff_source
 from deltamu.recon.scans.zarr_array import is_zarr
@@ -58,7 +59,7 @@ def read_scan(path: str | Path, **options: Any) -> Scan:
 def open_scan(path: str | Path, options: ScanOptions) -> Scan:
     """Open a scan with options that are already checked; see `read_scan`."""
     path = Path(path)
-    found = _reader(path, options)(path, options)
+    found = with_stated_frames(_reader(path, options)(path, options), path, options)
     return assemble(options.name or path.stem, path, found, options)
 
 
@@ -131,12 +132,7 @@ def _only_file_reader(path: Path) -> Reader:
 
 
 def _read_image_file(path: Path, options: ScanOptions) -> FoundScan:
-    """Look at one file with all projections; flats and darks lie in files beside it."""
+    """Look at one file with all projections."""
     is_fits = path.suffix.lower() in FITS_SUFFIXES or options.format == "fits"
     source = fits_source(str(path), (path,)) if is_fits else tiff_source(str(path), (path,))
-    return FoundScan(
-        projections=source,
-        flats=stated_or(path.parent, options.flats, None),
-        flats_after=stated_or(path.parent, options.flats_after, None),
-        darks=stated_or(path.parent, options.darks, None),
-    )
+    return FoundScan(projections=source)

@@ -9,11 +9,9 @@ import h5py
 from deltamu.recon.errors import InputError
 from deltamu.recon.scans.angle_file import AngleList
 from deltamu.recon.scans.data_exchange import is_data_exchange, read_data_exchange
-from deltamu.recon.scans.folder import image_frames, stated_or
 from deltamu.recon.scans.found import FoundScan
 from deltamu.recon.scans.frames import FrameSource
 from deltamu.recon.scans.hdf5 import Values, dataset_names, hdf5_frames, opened, read_values
-from deltamu.recon.scans.names import HDF5_SUFFIXES
 from deltamu.recon.scans.nexus import is_nxtomo, read_nxtomo
 from deltamu.recon.scans.numpy_file import numpy_frames
 from deltamu.recon.scans.options import ScanOptions
@@ -60,7 +58,7 @@ def read_zarr(store: Path, options: ScanOptions) -> FoundScan:
     """Look at a Zarr array of projections, or at a group of arrays."""
     names = array_names(store)
     if names is None:
-        return _beside(zarr_frames(store), store, options)
+        return FoundScan(projections=zarr_frames(store))
     chosen = _with_custom_paths(options, names)
     if not chosen.data_path:
         raise InputError(
@@ -73,7 +71,7 @@ def read_zarr(store: Path, options: ScanOptions) -> FoundScan:
 
 def read_npy(file: Path, options: ScanOptions) -> FoundScan:
     """Look at a .npy file; flats, darks and angles lie in files of their own."""
-    return _beside(numpy_frames(file), file, options)
+    return FoundScan(projections=numpy_frames(file))
 
 
 def _with_custom_paths(options: ScanOptions, names: list[str]) -> ScanOptions:
@@ -87,28 +85,16 @@ def _with_custom_paths(options: ScanOptions, names: list[str]) -> ScanOptions:
     return replace(options, **{key: path for key, path in found.items() if path})  # type: ignore[arg-type]
 
 
-def _beside(projections: FrameSource, path: Path, options: ScanOptions) -> FoundScan:
-    """Projections in one array; the rest in files that the user states, relative to its folder."""
-    return FoundScan(
-        projections=projections,
-        flats=stated_or(path.parent, options.flats, None),
-        flats_after=stated_or(path.parent, options.flats_after, None),
-        darks=stated_or(path.parent, options.darks, None),
-    )
-
-
 def _by_paths(
     store: Path,
     options: ScanOptions,
     frames: Callable[[str], FrameSource],
     values: Callable[[str], Values],
 ) -> FoundScan:
-    """Sources by stated paths; flats and darks may lie in files of their own."""
+    """Sources by paths; a path of flats or darks in a file of their own is looked up there, not here."""
 
     def source(path: str | None, stated: str | None) -> FrameSource | None:
-        if stated:
-            return other_file_frames(store.parent, stated, path)
-        return frames(path) if path else None
+        return frames(path) if path and not stated else None
 
     angles = None
     if options.angles_path:
@@ -123,13 +109,3 @@ def _by_paths(
         angles=angles,
         times_s=times,
     )
-
-
-def other_file_frames(folder: Path, stated: str, path: str | None) -> FrameSource:
-    """Return frames of another file: a dataset of HDF5 or Zarr by its path, or images."""
-    file = folder / stated
-    if path and file.suffix.lower() in HDF5_SUFFIXES:
-        return hdf5_frames(file, path)
-    if file.suffix.lower() == ".zarr":
-        return zarr_frames(file, path or "")
-    return image_frames(folder, stated)

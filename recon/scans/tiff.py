@@ -138,9 +138,8 @@ class TiffPages:
             self._read_contiguous(indices, frames, self.data_offset)
             return frames
         with _opened(self.path) as tif:
-            pages = tif.series[0].pages
             for position, index in enumerate(indices):
-                frames[position] = pages[int(index)].asarray(maxworkers=1)
+                frames[position] = tif.pages[int(index)].asarray(maxworkers=1)
         return frames
 
     def _read_contiguous(self, indices: Indices, frames: Frames, data_offset: int) -> None:
@@ -160,26 +159,34 @@ class TiffPages:
 
 def _tiff_pages(label: str, path: Path) -> TiffPages:
     with _opened(path) as tif:
-        series = tif.series[0]
         pages = list(tif.pages)
         _check_chain(path, tif)
-        _check_grey(path, tif.pages[0])
-        if len(tif.series) > 1:
-            shapes = sorted({tuple(s.shape[-2:]) for s in tif.series})
+        _check_grey(path, pages[0])
+        series = tif.series[0]
+        if len(tif.series) == 1 and series.dataoffset is not None:
+            return _contiguous(label, path, tif)
+        kinds = {(page.shape, page.dtype) for page in pages}
+        if len(kinds) > 1:
+            shapes = ", ".join(sorted({str(shape) for shape, _ in kinds}))
             raise InputError(
-                f"{path}: found pages of different sizes or types {shapes}, expected frames of one size"
+                f"{path}: found pages of different sizes or types ({shapes}), expected frames of one size"
             )
-        check_stack(tuple(series.shape), series.dtype, str(path))
-        count = 1 if len(series.shape) == 2 else int(series.shape[0])
-        offset = series.dataoffset
-        if offset is None:
-            for page in pages:
-                _check_complete(path, page)
-        elif offset + series.nbytes > path.stat().st_size:
-            needed = offset + series.nbytes
-            raise InputError(
-                f"{path}: truncated: found {path.stat().st_size} bytes, expected {needed}; "
-                "copy the file again"
-            )
-        dtype = np.dtype(series.dtype).newbyteorder(tif.byteorder)
-        return TiffPages(label, path, count, (int(series.shape[-2]), int(series.shape[-1])), dtype, offset)
+        for page in pages:
+            _check_complete(path, page)
+        return TiffPages(label, path, len(pages), _size(pages[0].shape), np.dtype(pages[0].dtype), None)
+
+
+def _contiguous(label: str, path: Path, tif: Any) -> TiffPages:
+    """Frames that lie uncompressed one after the other, also those of a stack with a single page header."""
+    series = tif.series[0]
+    check_stack(tuple(series.shape), series.dtype, str(path))
+    size, needed = path.stat().st_size, series.dataoffset + series.nbytes
+    if needed > size:
+        raise InputError(f"{path}: truncated: found {size} bytes, expected {needed}; copy the file again")
+    count = 1 if len(series.shape) == 2 else int(series.shape[0])
+    dtype = np.dtype(series.dtype).newbyteorder(tif.byteorder)
+    return TiffPages(label, path, count, _size(series.shape), dtype, series.dataoffset)
+
+
+def _size(shape: tuple[int, ...]) -> tuple[int, int]:
+    return (int(shape[-2]), int(shape[-1]))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from deltamu.recon.scans.combine import combine_frames
 from deltamu.recon.scans.read import scan_from_arrays
 
@@ -44,7 +45,7 @@ def test_the_mean_is_not_biased_and_nearly_all_light_is_used(count):
     frames, truth = noisy(count)
     combined = combine_frames(frames, dark_level=DARK).astype(float)
     single = np.std((frames[0] - truth)[:, 100:])
-    # the threshold of 5.5 sigma leaves out next to nothing: bias below a tenth of the noise of the mean of the image
+    # the threshold of 5.5 sigma leaves out next to nothing: bias within the noise
     error = (combined - truth)[:, 100:]
     assert abs(error.mean()) < 4 * single / np.sqrt(count * error.size)
     assert error.std() == pytest.approx(single / np.sqrt(count), rel=0.03)

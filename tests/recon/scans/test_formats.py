@@ -110,6 +110,15 @@ def test_multi_page_tiff(tmp_path, frames, flats, darks, angles, compression):
     same_scan(scan, frames, flats, darks, angles)
 
 
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_pages_that_were_appended_one_by_one(tmp_path, frames, angles, compression):
+    with tifffile.TiffWriter(tmp_path / "scan.tif") as tif:
+        for frame in frames:
+            tif.write(frame, contiguous=False, compression=compression)
+    scan = read_scan(tmp_path / "scan.tif", angles=angles)
+    np.testing.assert_array_equal(scan.read(2, 9), frames[2:9])
+
+
 def test_fits_folder_and_cube(tmp_path, frames, flats, darks, angles):
     fits = pytest.importorskip("astropy.io.fits")
     for i, frame in enumerate(frames):
@@ -147,6 +156,17 @@ def test_stated_patterns_win(tiff_folder, frames, darks, angles):
     )
     assert scan.flats[:, 0, 0].tolist() == [3001, 3002, 3003]
     assert scan.flats_after == 1
+
+
+def test_stated_flats_replace_all_that_were_found(nxtomo, tiff_folder, exchange, tmp_path):
+    for path in (nxtomo, tiff_folder, exchange):
+        folder = path if path.is_dir() else tmp_path
+        np.save(folder / "ob.npy", np.full((2, 5, 7), 4000.0))
+        scan = read_scan(path, flats="ob.npy")
+        assert (scan.flats.shape[0], scan.flats.mean(), scan.flats_after) == (2, 4000, None)
+        assert scan.darks.shape[0] == 3
+    scan = read_scan(nxtomo, flats=exchange.name, flats_path="exchange/data_white")
+    assert scan.flats.shape[0] == 3
 
 
 def test_settings_of_the_detector(frames, flats, darks, angles):
