@@ -266,5 +266,6 @@ def gridding_cost(views: int, columns: int, size: int) -> Cost:
     samples = min(views, max(16, CHUNK_BYTES // (CELL_BYTES * padded))) * padded
     buffers = 2 * thread_count() * max(padded, points)
     cells = samples + (points + 4) * (points + 5) + buffers
-    # plan: a tap of 12 bytes per sample, a phase of 8 bytes per two samples
-    return Cost(bytes_per_slice=0, fixed_bytes=CELL_BYTES * cells + 16 * views * padded)
+    # plan: a tap of 12 bytes per sample, a phase of 8 bytes per two samples, and the window's table
+    table = 4 * WIDTH * (_cpu.GRIDDING_BINS + 1)
+    return Cost(bytes_per_slice=0, fixed_bytes=CELL_BYTES * (cells + 1) + 16 * views * padded + table)

@@ -96,9 +96,9 @@ def line_integrals(
     (angle, column) float64 array
         In units of value times column pitch.
     """
-    theta = np.asarray(angles, float)
+    theta = np.asarray(angles, np.float64)
     middle = (columns - 1) / 2 if center is None else center
-    edges = np.arange(columns + 1) - 0.5 - middle
+    edges = np.arange(columns + 1, dtype=np.float64) - 0.5 - middle
     total = np.zeros((theta.size, columns))
     for ellipse in ellipses:
         total += _one_ellipse(ellipse, theta, edges)
@@ -129,7 +129,7 @@ def ellipsoid_line_integrals(
     -------
     (angle, row, column) float64 array
     """
-    theta = np.asarray(angles, float)
+    theta = np.asarray(angles, np.float64)
     total = np.zeros((theta.size, rows, columns))
     for row in range(rows):
         sections = [section for part in ellipsoids if (section := part.at(row)) is not None]
@@ -148,9 +148,9 @@ def band_limited_image(ellipses: Sequence[Ellipse], *, size: int, padding: int =
     (size, size) float64 array
         (y, x), the rotation axis at (size - 1) / 2.
     """
-    k = np.fft.fftfreq(padding * size)
+    k: Float = np.fft.fftfreq(padding * size).astype(np.float64)
     ky, kx = k[:, None], k[None, :]
-    spectrum = np.zeros((k.size, k.size), complex)
+    spectrum = np.zeros((k.size, k.size), np.complex128)
     for ellipse in ellipses:
         spectrum += ellipse_transform(ellipse, kx, ky)
     radius = np.hypot(kx, ky)

@@ -255,7 +255,7 @@ def _padded_spectrum(
 
 
 def _distances(columns: int, center: float) -> Float:
-    return np.arange(columns) - center
+    return np.arange(columns, dtype=np.float64) - center
 
 
 def _even_rings(radii: Float, distances: Float, spectrum: Float, frequency: Float) -> Float:
@@ -303,7 +303,7 @@ def _ring_index(views: Float, side: int, radii: int) -> NDArray[np.intp]:
     circle = np.linspace(-np.pi, np.pi, 361)
     balance = np.interp(azimuth, circle, _side_balance(views, circle))
     level = np.rint((balance + 1) / 2 * (SIDES - 1)).astype(np.intp)
-    return level * radii + radius
+    return np.asarray(level * radii + radius, np.intp)
 
 
 def _side_balance(views: Float, azimuth: Float) -> Float:
