@@ -1,0 +1,112 @@
+"""Depth in a layer along its normal, and the label, depth and height images of a stack, slab by slab."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.recon.change.layer_stack import Layer, LayerStack, Surface
+from deltamu.recon.errors import InputError
+
+Float = NDArray[np.float64]
+
+
+def depth_of(
+    layer: Layer,
+    z: NDArray[Any] | float,
+    y: NDArray[Any] | float,
+    x: NDArray[Any] | float,
+    *,
+    normalised: bool = False,
+) -> Float:
+    """Depth of points below the near surface of a layer.
+
+    Parameters
+    ----------
+    z, y, x : arrays that broadcast
+        Voxel indices, whole or not.
+    normalised : bool
+        Stretch every normal so that the far surface lies at the mean thickness: for layers whose surfaces are
+        not parallel. Otherwise the plain distance from the near surface.
+
+    Returns
+    -------
+    array
+        mm; 0 at the surface near the separator, positive towards the far one, negative before the near one.
+
+    Notes
+    -----
+    The distance to the near surface is taken along its normal at the same (y, x); for a tilt of 1 degree and
+    a bow of 50 µm the true foot of the perpendicular changes it by less than 1e-6 mm.
+    """
+    voxel = layer.voxel_size_mm
+    z_mm, y_mm, x_mm = (np.asarray(index, float) * voxel for index in (z, y, x))
+    near = layer.near.height_mm(y_mm, x_mm)
+    if normalised:
+        far = layer.far.height_mm(y_mm, x_mm)
+        stretched: Float = (z_mm - near) / (far - near) * layer.thickness_mm
+        return stretched
+    distance: Float = layer.side * (z_mm - near) * layer.near.normal_cosine(y_mm, x_mm)
+    return distance
+
+
+def height_map(surface: Surface, shape: tuple[int, int], voxel_size_mm: float) -> NDArray[np.float32]:
+    """Height z of a surface over the slices, (y, x) mm."""
+    y, x = (np.arange(size) * voxel_size_mm for size in shape)
+    return surface.height_mm(y[:, None], x[None, :]).astype(np.float32)
+
+
+def labels_slab(
+    stack: LayerStack, z_range: tuple[int, int], shape: tuple[int, int, int]
+) -> NDArray[np.uint8]:
+    """Label image of some slices: 0 outside the pellet and the stack, k + 1 inside `order[k]`.
+
+    Parameters
+    ----------
+    z_range : tuple of 2 ints
+        First slice and the one after the last.
+    shape : tuple of 3 ints
+        Of the whole volume.
+    """
+    z, y, x, radius = _grid(stack, z_range, shape)
+    inside = radius < stack.radius_mm
+    crossed = np.zeros((z.size, *inside.shape), np.uint8)
+    for surface in stack.surfaces:
+        height = surface.height_mm(y, x)
+        crossed += (stack.direction * (z[:, None, None] - height) >= 0).astype(np.uint8)
+    # beyond the last surface lies what is not in the order
+    return np.where(inside & (crossed <= len(stack.order)), crossed, np.uint8(0)).astype(np.uint8)
+
+
+def depth_slab(
+    stack: LayerStack,
+    name: str,
+    z_range: tuple[int, int],
+    shape: tuple[int, int, int],
+    *,
+    normalised: bool = False,
+) -> NDArray[np.float32]:
+    """Depth in a layer for some slices, mm; NaN outside the layer and the pellet."""
+    layer = stack[name]
+    labels = labels_slab(stack, z_range, shape)
+    _check_range(z_range, shape)
+    z = np.arange(*z_range)[:, None, None]
+    y, x = np.arange(shape[1])[None, :, None], np.arange(shape[2])[None, None, :]
+    depth = depth_of(layer, z, y, x, normalised=normalised)
+    return np.where(labels == layer.label, depth, np.nan).astype(np.float32)
+
+
+def _check_range(z_range: tuple[int, int], shape: tuple[int, int, int]) -> None:
+    if len(shape) != 3 or not 0 <= z_range[0] < z_range[1] <= shape[0]:
+        raise InputError(f"z_range: found {z_range}, expected two slices within 0 and {shape[0]}")
+
+
+def _grid(
+    stack: LayerStack, z_range: tuple[int, int], shape: tuple[int, int, int]
+) -> tuple[Float, Float, Float, Float]:
+    _check_range(z_range, shape)
+    voxel = stack.voxel_size_mm
+    z: Float = np.arange(*z_range) * voxel
+    y: Float = np.arange(shape[1])[:, None] * voxel
+    x: Float = np.arange(shape[2])[None, :] * voxel
+    return z, y, x, np.hypot(y - stack.axis_mm[0], x - stack.axis_mm[1])
