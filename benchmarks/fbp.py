@@ -1,0 +1,273 @@
+"""Filtered back-projection side by side with other programs.
+
+    python benchmarks/fbp.py [--sizes 512x720,1024x1500] [--slices 32] [--rounds 5] [--toy] [--output FOLDER]
+
+All programs reconstruct the same exact sinograms in turn, round after round, so that whatever else the machine
+does falls on all of them alike; what is compared are medians and their ratios. Accuracy is the root mean square
+error against the band-limited truth inside 0.9 of the radius; the fitted amplitude is reported beside it, not
+removed.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deltamu.kernels.backend import thread_count
+from deltamu.recon.simulate.ellipses import band_limited_image, head_phantom, line_integrals
+from deltamu.recon.solvers.fbp import fbp
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Sinograms with exact truth; one column is 1 cm, so that attenuation is per column."""
+
+    size: int
+    views: int
+    slices: int
+
+    @property
+    def angles(self):
+        """Radians over half a turn."""
+        return np.arange(self.views) * np.pi / self.views
+
+    @property
+    def center(self):
+        """Column of the rotation axis."""
+        return (self.size - 1) / 2
+
+    def line_integrals(self):
+        """(angle, row, column); the rows differ by a factor."""
+        one = line_integrals(head_phantom(self.size), self.angles, columns=self.size)
+        factors = 1 + np.arange(self.slices) / max(self.slices, 1)
+        return (one[:, None] * factors[:, None]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One program on one case. Times are for all slices that it was given."""
+
+    program: str
+    version: str
+    size: int
+    views: int
+    slices: int
+    wall_ms_per_slice: float
+    cpu_ms_per_slice: float
+    wall_rounds_s: list[float]
+    rmse: float
+    amplitude: float
+
+
+@dataclass(frozen=True)
+class Program:
+    """`reconstruct` takes (angle, row, column) and returns (row, y, x) with its own orientation of y."""
+
+    name: str
+    version: str
+    slices: int | None
+    reconstruct: Callable
+
+
+def deltamu_program(case):
+    return Program(
+        "deltamu fbp",
+        importlib.metadata.version("deltamu"),
+        None,
+        lambda views: fbp(views, case.angles, center=case.center, pixel_size_mm=10.0),
+    )
+
+
+def tomopy_program(case):
+    import tomopy
+
+    def reconstruct(views):
+        return tomopy.recon(
+            views,
+            case.angles,
+            center=case.center,
+            algorithm="gridrec",
+            filter_name="ramlak",
+            ncore=thread_count(),
+        )
+
+    return Program("tomopy gridrec, unpadded", tomopy.__version__, None, reconstruct)
+
+
+def algotom_program(case):
+    from algotom.rec.reconstruction import fbp_reconstruction
+
+    def reconstruct(views):
+        return np.stack(
+            [
+                fbp_reconstruction(
+                    views[:, row],
+                    case.center,
+                    angles=case.angles,
+                    filter_name=None,
+                    apply_log=False,
+                    gpu=False,
+                    ncore=thread_count(),
+                )
+                for row in range(views.shape[1])
+            ]
+        )
+
+    return Program("algotom fbp_reconstruction, CPU", importlib.metadata.version("algotom"), 2, reconstruct)
+
+
+def astra_program(case):
+    import astra
+
+    def reconstruct(views):
+        geometry = astra.create_proj_geom("parallel", 1.0, case.size, case.angles)
+        volume = astra.create_vol_geom(case.size, case.size)
+        projector = astra.create_projector("linear", geometry, volume)
+        found = [
+            astra.create_reconstruction("FBP", projector, views[:, row])[1] for row in range(views.shape[1])
+        ]
+        astra.clear()
+        return np.stack(found)
+
+    return Program("ASTRA FBP, CPU, linear", astra.__version__, 1, reconstruct)
+
+
+def available_programs(case):
+    """Programs that can be imported, and one line for each that cannot."""
+    found, missing = [], []
+    for make in (deltamu_program, tomopy_program, algotom_program, astra_program):
+        try:
+            found.append(make(case))
+        except ImportError as error:
+            missing.append(f"{make.__name__.removesuffix('_program')}: not measured ({error})")
+    return found, missing
+
+
+def measure(case, rounds):
+    """Run all programs in turn, `rounds` times after one round that is not counted."""
+    programs, missing = available_programs(case)
+    views = case.line_integrals()
+    inputs = {p.name: np.ascontiguousarray(views[:, : p.slices or case.slices]) for p in programs}
+    images = {p.name: p.reconstruct(inputs[p.name])[0] for p in programs}
+    times = {p.name: [] for p in programs}
+    for _ in range(rounds):
+        for program in programs:
+            wall, cpu = time.perf_counter(), time.process_time()
+            program.reconstruct(inputs[program.name])
+            times[program.name].append((time.perf_counter() - wall, time.process_time() - cpu))
+    truth = band_limited_image(head_phantom(case.size), size=case.size)
+    return [
+        summarise(p, case, inputs[p.name], images[p.name], times[p.name], truth) for p in programs
+    ], missing
+
+
+def summarise(program, case, views, image, times, truth):
+    slices = views.shape[1]
+    wall, cpu = ([pair[i] for pair in times] for i in (0, 1))
+    rmse, amplitude = accuracy(image, truth)
+    return Measurement(
+        program=program.name,
+        version=program.version,
+        size=case.size,
+        views=case.views,
+        slices=slices,
+        wall_ms_per_slice=round(statistics.median(wall) / slices * 1e3, 3),
+        cpu_ms_per_slice=round(statistics.median(cpu) / slices * 1e3, 3),
+        wall_rounds_s=[round(t, 5) for t in wall],
+        rmse=round(rmse, 5),
+        amplitude=round(amplitude, 5),
+    )
+
+
+def accuracy(image, truth):
+    """RMSE and fitted amplitude in the orientation (y up or down) that fits the truth."""
+    size = truth.shape[0]
+    place = np.arange(size) - (size - 1) / 2
+    inside = np.hypot(place[:, None], place[None, :]) < 0.45 * size
+    upright, flipped = (np.asarray(i, float)[inside] for i in (image, image[::-1]))
+    wanted = truth[inside]
+    best = min((upright, flipped), key=lambda values: np.sum((values - wanted) ** 2))
+    return float(np.sqrt(np.mean((best - wanted) ** 2))), float(np.polyfit(wanted, best, 1)[0])
+
+
+def machine():
+    """What the numbers were measured on."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = lines[0].split(":", 1)[1].strip() if lines else model
+    versions = {name: importlib.metadata.version(name) for name in ("numpy", "scipy")}
+    return {
+        "device": "cpu",
+        "processor": model,
+        "processors": os.cpu_count(),
+        "threads": thread_count(),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        **versions,
+    }
+
+
+def table(measurements, missing, facts):
+    lines = [
+        "# Filtered back-projection",
+        "",
+        ", ".join(f"{key} {value}" for key, value in facts.items()),
+        "",
+        "| size, views | program | slices | wall ms/slice | CPU ms/slice | × deltamu | RMSE | amplitude |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    reference = {(m.size, m.views): m for m in measurements if m.program.startswith("deltamu")}
+    for m in measurements:
+        ratio = m.wall_ms_per_slice / reference[m.size, m.views].wall_ms_per_slice
+        lines.append(
+            f"| {m.size}², {m.views} | {m.program} {m.version} | {m.slices} | {m.wall_ms_per_slice:.2f} "
+            f"| {m.cpu_ms_per_slice:.2f} | {ratio:.1f} | {m.rmse:.4f} | {m.amplitude:.4f} |"
+        )
+    return "\n".join([*lines, "", *sorted(set(missing))]).rstrip() + "\n"
+
+
+def parse_arguments(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", default="512x720,1024x1500", help="columns x views, comma-separated")
+    parser.add_argument("--slices", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--toy", action="store_true", help="a tiny case: does it run")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args(arguments)
+    if options.toy:
+        options.sizes, options.slices, options.rounds = "64x90", 3, 1
+    return options
+
+
+def main(arguments=None):
+    options = parse_arguments(arguments)
+    measurements, missing = [], []
+    for text in options.sizes.split(","):
+        size, views = (int(number) for number in text.split("x"))
+        found, absent = measure(Case(size, views, options.slices), options.rounds)
+        measurements += found
+        missing += absent
+    facts = machine()
+    report = table(measurements, missing, facts)
+    print(report)
+    options.output.mkdir(parents=True, exist_ok=True)
+    name = "fbp_toy" if options.toy else "fbp"
+    record = {"machine": facts, "measurements": [asdict(m) for m in measurements], "missing": missing}
+    (options.output / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+    (options.output / f"{name}.md").write_text(report)
+
+
+if __name__ == "__main__":
+    main()
