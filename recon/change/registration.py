@@ -1,0 +1,368 @@
+"""Rigid registration of two volumes of one sample on the parts that do not change."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.recon.change.gauss_newton import Fit, Method, Motion, fit_level, influence_cut
+from deltamu.recon.change.registration_information import (
+    PARAMETERS,
+    displacement_deviation,
+    measure_information,
+    parameter_names,
+)
+from deltamu.recon.change.registration_pyramid import (
+    Level,
+    check_images,
+    coarse_levels,
+    finest_level,
+    level_factors,
+)
+from deltamu.recon.change.registration_start import best_starts, correlation, starting_points
+from deltamu.recon.change.registration_weights import (
+    local_offset,
+    matched_gain,
+    noise_energy,
+    structure_weights,
+)
+from deltamu.recon.errors import InputError
+from deltamu.recon.geometry import RigidTransform
+
+Float = NDArray[np.float64]
+
+# below this overlap of the mask with the moving volume there is nothing to compare
+_LEAST_OVERLAP = 0.2
+_COARSE_TOLERANCE = 0.05
+_FINE_TOLERANCE = 0.002
+# what differs over a wide range and where the edges are depend a little on each other
+_OFFSET_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A rigid motion from reference to moving coordinates, and how well the data determine it.
+
+    Attributes
+    ----------
+    transform : RigidTransform
+        Takes a point of the reference, (z, y, x) in mm, to where the moving volume shows it.
+    residual_voxel : float
+        Largest standard deviation of the displacement over the mask, voxels, from the scatter of the data.
+        Says nothing about parameters that were held.
+    iterations : int
+    converged : bool
+    covariance : (6, 6) array
+        Of translation (z, y, x) in mm and rotation (z, y, x) in degrees about the transform's centre.
+    undetermined : tuple of str
+        Parameters that the data do not determine; they were held at their initial value.
+    overlap : float
+        Part of the mask that lies inside the moving volume.
+    correlation : float
+        Correlation coefficient of the registered volumes over the mask.
+    gain, offset : float
+        `gain` x moving + `offset` matches the reference.
+    """
+
+    transform: RigidTransform
+    residual_voxel: float
+    iterations: int
+    converged: bool
+    covariance: Float
+    undetermined: tuple[str, ...]
+    overlap: float
+    correlation: float
+    gain: float
+    offset: float
+
+    @property
+    def uncertainty(self) -> dict[str, float]:
+        """Standard deviation of each parameter: mm and degrees."""
+        deviation = np.sqrt(np.diag(self.covariance))
+        return {name: float(value) for name, value in zip(PARAMETERS, deviation, strict=True)}
+
+
+@dataclass(frozen=True)
+class _Scheme:
+    """Options of `register` that the fit itself needs."""
+
+    factors: tuple[int, int, int]
+    presmooth: float
+    search_deg: float
+    max_iterations: int
+
+
+@dataclass(frozen=True)
+class RegionDisagreement:
+    """How far another region's own motion departs from the one that was used.
+
+    Attributes
+    ----------
+    max_voxel : float
+        Largest difference of the displacements within the radius that was asked for.
+    axial_voxel : float
+        Its largest component along z.
+    deviation_voxel : float
+        Standard deviation of the region's own displacement there.
+    registration : Registration
+        Of the region.
+    """
+
+    max_voxel: float
+    axial_voxel: float
+    deviation_voxel: float
+    registration: Registration
+
+
+def register(
+    reference: Any,
+    moving: Any,
+    *,
+    voxel_size_mm: float,
+    moving_voxel_size_mm: float | None = None,
+    mask: Any | None = None,
+    initial: RigidTransform | None = None,
+    search_deg: float = 6.0,
+    presmooth: float = 1.0,
+    stop_level: int = 0,
+    max_iterations: int = 40,
+) -> Registration:
+    """Find the rigid motion that takes the reference to the moving volume.
+
+    Parameters
+    ----------
+    reference, moving : (z, y, x) arrays, cm^-1
+        Or anything that slices like one. Voxels that are not finite do not count.
+    voxel_size_mm : float
+        Of both volumes.
+    moving_voxel_size_mm : float, optional
+        Given for a check only: another size is refused.
+    mask : (z, y, x) array, optional
+        Weights 0 to 1 on the reference grid: the parts that do not change between the states, with a rim of
+        some voxels around their edges, for it is the edges that tell. Without one, everything counts.
+    initial : RigidTransform, optional
+        Where the search starts, and the value of what the data do not determine; no motion by default.
+    search_deg : float
+        Rotations about z up to this are tried from the start. 0 for a start that is close already.
+    presmooth : float
+        Standard deviation of a Gaussian on both volumes, in voxels of the finest level. Noise of 0.3 of the
+        contrast shifts the result of unsmoothed volumes, and edges sharper than a voxel have no exact place.
+    stop_level : int
+        Finest level: 0 the full resolution, 1 half: faster, and less exact by an order of magnitude.
+    max_iterations : int
+        Of each level.
+
+    Returns
+    -------
+    Registration
+
+    Raises
+    ------
+    InputError
+        If the volumes or the mask do not fit, hold no structure, or do not overlap.
+
+    Notes
+    -----
+    Coarse to fine Gauss-Newton on the squared difference with a gain and an offset. Coarse levels use the
+    efficient second-order step (Benhimane and Malis, IROS 2004) and Huber's weight. The finest one uses the
+    reference's gradient alone, whose noise does not shift the solution, weighted by how far it stands above
+    the noise, and Tukey's biweight, so that a layer that did change does not pull. Differences that are constant
+    over a wider range than an edge (hardening, scatter, a gain) are taken out there, for at an edge they look
+    like a shift.
+    """
+    _check_arguments(reference, moving, mask, voxel_size_mm, moving_voxel_size_mm)
+    factors = level_factors(reference.shape)
+    scheme = _Scheme(
+        factors=factors[min(stop_level, len(factors) - 1)],
+        presmooth=presmooth,
+        search_deg=search_deg,
+        max_iterations=max_iterations,
+    )
+    levels = coarse_levels(reference, moving, mask)
+    check_images(levels[0])
+    start = _initial_motion(levels[0], initial or RigidTransform(), voxel_size_mm)
+    level, fit, held = _fit_what_is_determined((reference, moving, mask), levels, start, scheme)
+    return _result(level, fit, held, voxel_size_mm)
+
+
+def region_disagreement(
+    reference: Any,
+    moving: Any,
+    transform: RigidTransform,
+    *,
+    voxel_size_mm: float,
+    region: Any,
+    within: Any,
+    stop_level: int = 0,
+) -> RegionDisagreement:
+    """Register on another region, such as the housing, and compare with the motion that is used.
+
+    Parameters
+    ----------
+    reference, moving, voxel_size_mm, stop_level
+        As in `register`.
+    transform : RigidTransform
+        The motion that is used; also the start, so that what the region does not determine agrees.
+    region : (z, y, x) array
+        Weights of the region, on the reference grid.
+    within : (z, y, x) array
+        Where the two motions are compared: the displacements are taken at the corners of the smallest box
+        around its voxels above 0, and of those that lie within it.
+
+    Returns
+    -------
+    RegionDisagreement
+
+    Raises
+    ------
+    InputError
+        As `register` does.
+    """
+    other = register(
+        reference,
+        moving,
+        voxel_size_mm=voxel_size_mm,
+        mask=region,
+        initial=transform,
+        search_deg=0.0,
+        stop_level=stop_level,
+    )
+    points = mask_points(within) * voxel_size_mm
+    difference = (other.transform.apply(points) - transform.apply(points)) / voxel_size_mm
+    return RegionDisagreement(
+        max_voxel=float(np.linalg.norm(difference, axis=1).max()),
+        axial_voxel=float(np.abs(difference[:, 0]).max()),
+        deviation_voxel=other.residual_voxel,
+        registration=other,
+    )
+
+
+def mask_points(weights: Any, *, limit: int = 4096) -> Float:
+    """Indices (n, 3) of some voxels of a mask: of every plane those at the ends of its rows and columns."""
+    points = []
+    for z in range(weights.shape[0]):
+        plane = np.asarray(weights[z]) > 0
+        for rows, flip in ((plane, False), (plane.T, True)):
+            lines = np.flatnonzero(rows.any(axis=1))
+            for ends in (rows[lines].argmax(axis=1), rows.shape[1] - 1 - rows[lines][:, ::-1].argmax(axis=1)):
+                pair = (ends, lines) if flip else (lines, ends)
+                points.append(np.column_stack([np.full(lines.size, z), *pair]))
+    found = np.concatenate(points) if points else np.zeros((0, 3))
+    if found.shape[0] == 0:
+        raise InputError("mask: found no voxel above 0; expected weights 0 to 1 on the reference grid")
+    return found[:: max(1, found.shape[0] // limit)].astype(float)
+
+
+def _fit_what_is_determined(
+    volumes: tuple[Any, Any, Any | None], levels: list[Level], start: Motion, scheme: _Scheme
+) -> tuple[Level, Fit, Float]:
+    """Fit; where the data leave a direction open, start again with that direction held."""
+    held = np.zeros((6, 0))
+    while True:
+        motion = _coarse_motion(levels, start, held, scheme.search_deg, scheme.max_iterations)
+        level = finest_level(*volumes, motion.affine, factors=scheme.factors, presmooth=scheme.presmooth)
+        fit = _fine_fit(level, motion, held, scheme.max_iterations)
+        undetermined = measure_information(fit.equations, fit.motion, held).open_directions
+        if undetermined.shape[1] == 0 or held.shape[1] + undetermined.shape[1] >= 6:
+            return level, fit, held
+        held = np.column_stack([held, undetermined])
+
+
+def _coarse_motion(levels: list[Level], start: Motion, held: Float, search_deg: float, limit: int) -> Motion:
+    method = Method(0.5, False, 0.0, limit, held)
+    candidates = starting_points(levels[-1], start, search_deg=search_deg, held=held)
+    for level in reversed(levels):
+        tolerance = _COARSE_TOLERANCE * float(level.spacing.max())
+        candidates = best_starts(level, candidates, replace(method, tolerance=tolerance))
+    return candidates[0]
+
+
+def _fine_fit(level: Level, motion: Motion, held: Float, limit: int) -> Fit:
+    """Fit, then again with the weight on what stands above the noise, without wide-ranging differences."""
+    method = Method(0.0, True, _FINE_TOLERANCE, limit, held)
+    fit = fit_level(level, motion, replace(method, tolerance=10 * _FINE_TOLERANCE))
+    _check_overlap(fit.equations.weight / float(level.weights.sum(dtype=float)))
+    weights = level.weights * structure_weights(level, noise_energy(fit.equations))
+    if not weights.any():
+        return fit
+    method = replace(method, fit_gain=False)
+    iterations = fit.iterations
+    for _ in range(_OFFSET_ROUNDS):
+        cut = influence_cut(level, fit.motion, method)
+        before = replace(fit.motion, gain=matched_gain(level, fit.motion, cut))
+        offset = local_offset(level, before, cut)
+        fit = fit_level(replace(level, reference=level.reference + offset, weights=weights), before, method)
+        iterations += fit.iterations
+        if before.distance(fit.motion) < 2 * _FINE_TOLERANCE:
+            break
+    return replace(fit, iterations=iterations)
+
+
+def _check_overlap(overlap: float) -> None:
+    if overlap < _LEAST_OVERLAP:
+        raise InputError(
+            f"moving: {overlap:.0%} of the mask lies inside it after registration, expected at least "
+            f"{_LEAST_OVERLAP:.0%}; try an initial transform, or check that both show the same sample"
+        )
+
+
+def _result(level: Level, fit: Fit, held: Float, voxel_size_mm: float) -> Registration:
+    information = measure_information(fit.equations, fit.motion, held)
+    points = mask_points(level.weights) * level.spacing + level.reference_origin
+    deviation = displacement_deviation(information.covariance, fit.motion, points)
+    units = np.repeat([voxel_size_mm, 180 / math.pi / fit.motion.radius], 3)
+    return Registration(
+        transform=fit.motion.transform(voxel_size_mm),
+        residual_voxel=float(deviation.max()),
+        iterations=fit.iterations,
+        converged=fit.converged,
+        covariance=information.covariance * np.outer(units, units),
+        undetermined=parameter_names(np.column_stack([held, information.open_directions])),
+        overlap=fit.equations.weight / float(level.weights.sum(dtype=float)),
+        correlation=correlation(fit.equations),
+        gain=fit.motion.gain,
+        offset=fit.motion.offset,
+    )
+
+
+def _initial_motion(level: Level, initial: RigidTransform, voxel_size_mm: float) -> Motion:
+    """Write the start about the middle of the mask, where translation and rotation separate best."""
+    weights = level.weights
+    total = weights.sum(dtype=float)
+    center, spread = np.zeros(3), 0.0
+    for axis in range(3):
+        others = tuple(k for k in range(3) if k != axis)
+        profile = weights.sum(axis=others, dtype=float)
+        index = np.arange(profile.size)
+        middle = float(profile @ index / total)
+        center[axis] = middle * level.spacing[axis] + level.reference_origin[axis]
+        spread += float(profile @ (index - middle) ** 2 / total) * level.spacing[axis] ** 2
+    about = initial.about(tuple(center * voxel_size_mm))
+    # a rotation moves a typical voxel by 2/3 of its mean square distance, averaged over the three axes
+    radius = max(math.sqrt(2 / 3 * spread), 1.0)
+    return Motion(about.matrix, np.asarray(about.translation_mm) / voxel_size_mm, center, radius)
+
+
+def _check_arguments(
+    reference: Any, moving: Any, mask: Any | None, voxel_size_mm: float, moving_voxel_size_mm: float | None
+) -> None:
+    for name, volume in (("reference", reference), ("moving", moving)):
+        if len(volume.shape) != 3 or min(volume.shape) < 8:
+            raise InputError(
+                f"{name}: found shape {tuple(volume.shape)}, expected (z, y, x) with 8 voxels along each or more"
+            )
+    if not (math.isfinite(voxel_size_mm) and voxel_size_mm > 0):
+        raise InputError(f"voxel_size_mm: found {voxel_size_mm}, expected a positive length in mm")
+    if moving_voxel_size_mm is not None and not math.isclose(
+        moving_voxel_size_mm, voxel_size_mm, rel_tol=1e-4
+    ):
+        raise InputError(
+            f"moving_voxel_size_mm: found {moving_voxel_size_mm}, expected {voxel_size_mm} as in the reference; "
+            "bring both volumes to one voxel size first"
+        )
+    if mask is not None and tuple(mask.shape) != tuple(reference.shape):
+        raise InputError(
+            f"mask: found shape {tuple(mask.shape)}, expected that of the reference, {tuple(reference.shape)}"
+        )

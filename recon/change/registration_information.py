@@ -1,0 +1,94 @@
+"""What a pair of volumes tells about each of the six motions, and with which uncertainty."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.kernels.align import NormalEquations
+from deltamu.recon.change.gauss_newton import Motion, free_directions
+
+Float = NDArray[np.float64]
+
+PARAMETERS = (
+    "translation_z",
+    "translation_y",
+    "translation_x",
+    "rotation_z",
+    "rotation_y",
+    "rotation_x",
+)
+
+# a direction that noise leaves open by more than this many voxels (one standard deviation) is not determined
+_OPEN_VOXELS = 0.25
+# nor is one with less than this share of the information of the best one: sampling artefacts look like that
+_LEAST_SHARE = 1e-3
+# a weak direction this close to one parameter is that parameter
+_PURE = 0.85
+
+
+@dataclass(frozen=True)
+class Information:
+    """Covariance of the motion, and the directions the data leave open.
+
+    Attributes
+    ----------
+    covariance : (6, 6) array
+        Of the displacements in voxels (a rotation counts by the distance it moves a typical voxel of the
+        mask); zero along held directions.
+    open_directions : (6, n) array
+        Unit vectors that the data do not determine, among those that were free.
+    """
+
+    covariance: Float
+    open_directions: Float
+
+
+def measure_information(equations: NormalEquations, motion: Motion, held: Float) -> Information:
+    """Compare the structure that both volumes share with what noise does to the score.
+
+    The curvature is the product of the two volumes' gradients, which noise does not add to. The score's own
+    covariance is that of its sums over bundles of rows, so noise that correlates over a few voxels is counted
+    (the sandwich estimator: White, Econometrica 48, 1980).
+    """
+    free = free_directions(held)
+    scales = motion.scales
+    structure = free.T @ (equations.cross * np.outer(scales, scales)) @ free
+    bundles = equations.bundle_scores * scales @ free
+    noise = bundles.T @ bundles
+    values, vectors = np.linalg.eigh(structure)
+    deviation = np.sqrt(np.einsum("ij,ik,kj->j", vectors, noise, vectors))
+    known = values > np.maximum(_LEAST_SHARE * values.max(initial=0.0), deviation / _OPEN_VOXELS)
+    inverse = (vectors[:, known] / values[known]) @ vectors[:, known].T
+    covariance = free @ (inverse @ noise @ inverse) @ free.T
+    return Information(covariance, named_directions(free @ vectors[:, ~known]))
+
+
+def named_directions(directions: Float) -> Float:
+    """Replace directions that are nearly one parameter by that parameter."""
+    clean = []
+    for direction in directions.T:
+        largest = int(np.abs(direction).argmax())
+        clean.append(np.eye(6)[largest] if abs(direction[largest]) > _PURE else direction)
+    return np.array(clean).T.reshape(6, len(clean))
+
+
+def parameter_names(directions: Float) -> tuple[str, ...]:
+    """Parameters that have the largest part in each direction."""
+    return tuple(dict.fromkeys(PARAMETERS[int(np.abs(direction).argmax())] for direction in directions.T))
+
+
+def displacement_deviation(covariance: Float, motion: Motion, points: Float) -> Float:
+    """Standard deviation (n,), in voxels, of where the motion takes (n, 3) reference points in voxels."""
+    z, y, x = ((points - motion.center) / motion.radius).T
+    zero, one = np.zeros_like(z), np.ones_like(z)
+    moves = np.array(
+        [
+            [one, zero, zero, zero, -x, y],
+            [zero, one, zero, x, zero, -z],
+            [zero, zero, one, -y, z, zero],
+        ]
+    )
+    variance = np.einsum("ijn,jk,ikn->n", moves, covariance, moves)
+    deviation: Float = np.sqrt(np.maximum(variance, 0.0))
+    return deviation

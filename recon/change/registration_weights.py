@@ -1,0 +1,129 @@
+"""Which voxels a registration listens to, and which differences it leaves out."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from deltamu.kernels.align import NormalEquations
+from deltamu.kernels.warp import warp
+from deltamu.recon.change.gauss_newton import Motion
+from deltamu.recon.change.registration_pyramid import Level
+
+Array = NDArray[np.float32]
+
+# edge of the cube over which gradient energy is averaged, and how far above the noise it must stand
+_NEIGHBOURHOOD = 7
+_NOISE_FACTOR = 2.0
+# edge of the cube over which differences count as an offset; a shifted edge is ten times narrower
+_OFFSET_RANGE = 21
+# outer edge of a cubic shell, half of which is left out inside
+_SHELL = 11
+
+
+def noise_energy(equations: NormalEquations) -> float:
+    """Mean square gradient of the reference that the moving volume does not share."""
+    excess = np.trace((equations.hessian - equations.cross)[:3, :3])
+    return max(float(excess), 0.0) / max(equations.robust_weight, 1e-30)
+
+
+def structure_weights(level: Level, noise: float) -> Array:
+    """Share of the reference's gradient energy around each voxel that is not noise.
+
+    The noise of a gradient times the noise of a residual, summed over a large homogeneous region, would drown
+    what the edges tell.
+
+    Parameters
+    ----------
+    level : Level
+    noise : float
+        Mean square of the gradient that noise alone makes, per voxel of the full resolution.
+
+    Returns
+    -------
+    (z, y, x) float32 array
+        0 to 1.
+    """
+    energy = ndimage.uniform_filter(_gradient_energy(level), _NEIGHBOURHOOD, mode="nearest")
+    weights: Array = 1 - np.float32(_NOISE_FACTOR * noise) / np.maximum(energy, np.float32(1e-30))
+    return np.maximum(weights, 0, out=weights)
+
+
+def matched_gain(level: Level, motion: Motion, cut: float) -> float:
+    """Gain that makes the moving volume follow the reference, whatever the noise of either.
+
+    Both are compared with an instrument: the mean of the reference over a shell around each voxel, whose noise
+    is independent of the voxel's own (instrumental variables: Reiersol, Econometrica 9, 1941). Least squares
+    would lower the gain by the noise of the moving volume, and a wrong gain looks like a shift where the mask
+    ends beside an edge.
+    """
+    moving = _moved(level, motion)
+    weights = _influence(level, motion, moving, cut)
+    moving[weights == 0] = 0
+    reference = np.where(weights > 0, level.reference, np.float32(0))
+    instrument = _shell_mean(np.nan_to_num(level.reference, nan=0.0))
+    total = weights.sum(dtype=float)
+    if total <= 0:
+        return motion.gain
+    instrument -= np.float32(np.einsum("ijk,ijk->", weights, instrument, dtype=float) / total)
+    instrument *= weights
+    with_reference = np.einsum("ijk,ijk->", instrument, reference, dtype=float)
+    with_moving = np.einsum("ijk,ijk->", instrument, moving, dtype=float)
+    same_sign = with_moving * with_reference > 0
+    return float(with_reference / with_moving) if same_sign else motion.gain
+
+
+def local_offset(level: Level, motion: Motion, cut: float) -> Array:
+    """What the moving volume has more than the reference, averaged over the mask in a wide neighbourhood.
+
+    Residuals above `cut` have no part in it (Tukey's biweight).
+    """
+    residual = _moved(level, motion)
+    weights = _influence(level, motion, residual, cut)
+    residual *= np.float32(motion.gain)
+    residual += np.float32(motion.offset)
+    residual -= level.reference
+    residual[weights == 0] = 0
+    residual *= weights
+    norm = ndimage.uniform_filter(weights, _OFFSET_RANGE, mode="constant")
+    offset: Array = ndimage.uniform_filter(residual, _OFFSET_RANGE, mode="constant")
+    # a neighbourhood with hardly a voxel of the mask has no mean worth taking out
+    offset /= np.maximum(norm, np.float32(1e-3))
+    return offset
+
+
+def _moved(level: Level, motion: Motion) -> Array:
+    nz, ny, nx = level.reference.shape
+    return warp(level.moving, level.index_affine(motion.affine), output_shape=(nz, ny, nx))
+
+
+def _influence(level: Level, motion: Motion, moving: Array, cut: float) -> Array:
+    """Mask weight times Tukey's biweight of the residual; 0 where either volume is unknown."""
+    residual = np.float32(motion.gain) * moving
+    residual += np.float32(motion.offset)
+    residual -= level.reference
+    residual /= np.float32(cut)
+    weights = np.maximum(1 - np.square(residual, out=residual), 0)
+    np.square(weights, out=weights)
+    weights *= level.weights
+    return np.nan_to_num(weights, copy=False, nan=0.0)
+
+
+def _shell_mean(values: Array) -> Array:
+    outer, inner = _SHELL**3, (_SHELL // 2) ** 3
+    shell: Array = ndimage.uniform_filter(values, _SHELL, mode="nearest")
+    shell *= np.float32(outer / (outer - inner))
+    core = ndimage.uniform_filter(values, _SHELL // 2, mode="nearest")
+    core *= np.float32(inner / (outer - inner))
+    shell -= core
+    return shell
+
+
+def _gradient_energy(level: Level) -> Array:
+    values = np.nan_to_num(level.reference, nan=0.0, posinf=0.0, neginf=0.0)
+    energy = np.zeros_like(values)
+    for axis, spacing in enumerate(level.factors):
+        ahead, here, behind = ([slice(None)] * 3 for _ in range(3))
+        ahead[axis], here[axis], behind[axis] = slice(2, None), slice(1, -1), slice(None, -2)
+        slope = (values[tuple(ahead)] - values[tuple(behind)]) * np.float32(0.5 / spacing)
+        energy[tuple(here)] += slope * slope
+    return energy
