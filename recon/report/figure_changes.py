@@ -95,11 +95,11 @@ def _draw_layer(axes: "Axes", frame: CellFrame, near: Float, far: Float) -> None
 
 def _draw_depth_arrow(axes: "Axes", frame: CellFrame) -> None:
     """Draw the direction of d beside the layer."""
-    x = 1.12 * (frame.radius_mm or 0.4 * frame.shape[2] * frame.voxel_mm)
+    x = 1.08 * (frame.radius_mm or 0.4 * frame.shape[2] * frame.voxel_mm)
     axes.annotate(
         "", (x, frame.far_z_mm), xytext=(x, frame.near_z_mm),
         arrowprops={"arrowstyle": "-|>", "mutation_scale": 7, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
     )  # fmt: skip
     axes.annotate(
-        "d", (x, frame.middle_z_mm), xytext=(4, 0), textcoords="offset points", va="center", style="italic"
+        "d", (x, frame.middle_z_mm), xytext=(2.5, 0), textcoords="offset points", va="center", style="italic"
     )

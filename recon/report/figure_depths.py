@@ -9,7 +9,7 @@ import numpy as np
 
 from deltamu.recon.report.canvas import FULL_WIDTH_IN, length_text, new_figure, round_length, show_section
 from deltamu.recon.report.content import ReportContent, change_title
-from deltamu.recon.report.figure_changes import CHANGE_COLORMAP, CHANGE_LABEL, change_limit
+from deltamu.recon.report.figure_changes import CHANGE_COLORMAP, change_limit
 from deltamu.recon.report.figure_profile import layer_thickness
 from deltamu.recon.report.flattened import FlattenedSlices, flattened_slices
 from deltamu.recon.report.sections import CellFrame, Section, cell_frame
@@ -40,7 +40,7 @@ def draw_depths(content: ReportContent) -> "Figure":
             _dress_panel(panel, section, slices, row, column)
         axes[row, 0].set_ylabel(_in_two_lines(change_title(change)), fontsize=7.5)
     shown = axes[0, 0].images[0]
-    figure.colorbar(shown, ax=axes, label=CHANGE_LABEL, extend="both", shrink=0.8, aspect=32, pad=0.01)
+    figure.colorbar(shown, ax=axes, label="Δµ (cm⁻¹)", extend="both", shrink=0.9, aspect=32, pad=0.01)
     _add_scale_below(axes[-1, 0], slices)
     figure.supxlabel("separator   ⟶   depth d   ⟶   current collector", fontsize=8)
     return figure

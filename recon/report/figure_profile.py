@@ -27,8 +27,8 @@ def draw_profile(content: ReportContent) -> "Figure":
     whole, layer = figure.subplots(1, 2, width_ratios=[1.0, 1.25])
     _draw_stack(whole, content, frame)
     _draw_layer_profiles(layer, content)
-    handles, labels = layer.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(handles)))
+    columns = 1 if len(content.changes) <= 4 else 2
+    layer.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, borderaxespad=0.3)
     return figure
 
 

@@ -12,6 +12,7 @@ from deltamu.recon.report.section_grid import SectionPair, draw_section_grid
 from deltamu.recon.report.sections import CellFrame, Section, axial_section, cell_frame, cross_section
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -22,14 +23,26 @@ def draw_registration(content: ReportContent) -> "Figure":
     white = grey_limit([reference], frame)
     pairs = []
     for state in content.moving_states:
-        for folder, moment in (("states", "before"), ("registered", _residual_text(content, state))):
+        for folder, moment in (("states", "as scanned"), ("registered", "registered")):
             moving = _sections(content, f"{folder}/{state}/attenuation", frame)
             if (
                 moving.cross.extent == reference.cross.extent
                 and moving.axial.extent == reference.axial.extent
             ):
                 pairs.append(_overlay(f"{state_title(state)}, {moment}", reference, moving, white))
-    return draw_section_grid(pairs, columns=4)
+    residuals = {
+        f"{state_title(state)}, registered": _residual_text(content, state) for state in content.moving_states
+    }
+
+    def write_residual(cross: "Axes", axial: "Axes", index: int) -> None:
+        text = residuals.get(pairs[index].title, "")
+        if text:
+            label = cross.text(
+                0.04, 0.96, text, transform=cross.transAxes, va="top", color="white", fontsize=6.5
+            )
+            label.set_bbox({"facecolor": "black", "edgecolor": "none", "alpha": 0.6, "pad": 1.5})
+
+    return draw_section_grid(pairs, columns=4, decorate=write_residual)
 
 
 def describe_registration(content: ReportContent) -> str:
@@ -48,7 +61,7 @@ def describe_registration(content: ReportContent) -> str:
 
 def _residual_text(content: ReportContent, state: str) -> str:
     residual = content.summary["registration"][state].get("residual_voxel")
-    return "after" if finite(residual) is None else f"after\nresidual {number(residual, digits=2)} voxel"
+    return "" if finite(residual) is None else f"residual {number(residual, digits=2)} voxel"
 
 
 def _sections(content: ReportContent, name: str, frame: CellFrame) -> SectionPair:

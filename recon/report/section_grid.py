@@ -89,7 +89,7 @@ def _figure_size(pair: SectionPair, columns: int, blocks: int, *, with_bar: bool
     panels = column * (
         pair.cross.height_mm / pair.cross.width_mm + pair.axial.height_mm / pair.axial.width_mm
     )
-    return columns * (column + 0.1) + LABEL_SPACE_IN + bar, blocks * (panels + 1.15)
+    return columns * (column + 0.1) + LABEL_SPACE_IN + bar, blocks * (panels + 1.3)
 
 
 def _label_pair(cross: "Axes", axial: "Axes", pair: SectionPair, *, first: bool, width_in: float) -> None:

@@ -128,7 +128,9 @@ def profile_rows(delta: np.ndarray, depth: np.ndarray, study: FakeStudy) -> list
     edges = np.arange(0, THICKNESS_MM[3] + 1e-9, study.voxel_mm)
     for low, high in pairwise(edges):
         chosen = delta[(depth >= low) & (depth < high) & core & np.isfinite(delta)]
-        mean, count = float(chosen.mean()), chosen.size
+        count = max(chosen.size, 1)
+        mean = float(chosen.mean()) if chosen.size else np.nan
+        spread = float(chosen.std()) if chosen.size else np.nan
         error = 3 * study.noise / np.sqrt(count)
         kept = low >= 0.045 and high <= THICKNESS_MM[3] - 0.045
         rows.append(
@@ -136,7 +138,7 @@ def profile_rows(delta: np.ndarray, depth: np.ndarray, study: FakeStudy) -> list
                 0.5 * (low + high),
                 mean,
                 error,
-                float(chosen.std()),
+                spread,
                 count,
                 int(kept),
                 mean / KAPPA,
