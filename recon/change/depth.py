@@ -106,7 +106,7 @@ def _grid(
 ) -> tuple[Float, Float, Float, Float]:
     _check_range(z_range, shape)
     voxel = stack.voxel_size_mm
-    z: Float = np.arange(*z_range) * voxel
-    y: Float = np.arange(shape[1])[:, None] * voxel
-    x: Float = np.arange(shape[2])[None, :] * voxel
+    z = np.arange(*z_range, dtype=np.float64) * voxel
+    y = np.arange(shape[1], dtype=np.float64)[:, None] * voxel
+    x = np.arange(shape[2], dtype=np.float64)[None, :] * voxel
     return z, y, x, np.hypot(y - stack.axis_mm[0], x - stack.axis_mm[1])

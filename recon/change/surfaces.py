@@ -144,7 +144,8 @@ def _row_medians(data: StateSamples) -> Float:
     medians = np.zeros(int(data.row.max()) + 1)
     for row in np.unique(data.row):
         medians[row] = np.median(data.value[data.row == row])
-    return medians[data.row]
+    spread: Float = medians[data.row]
+    return spread
 
 
 def _row_weights(data: StateSamples, residual: Float) -> Float:
@@ -155,14 +156,16 @@ def _row_weights(data: StateSamples, residual: Float) -> Float:
         spread[row] = 1.4826 * np.median(np.abs(scaled[data.row == row]))
     # a row cannot be much better than the others: a floor keeps a chance zero from taking all the weight
     floor = 0.5 * np.median(spread[np.unique(data.row)])
-    return data.fraction / np.maximum(spread, max(floor, 1e-6))[data.row] ** 2
+    weights: Float = data.fraction / np.maximum(spread, max(floor, 1e-6))[data.row] ** 2
+    return weights
 
 
 def _robust_weights(data: StateSamples, residual: Float) -> Float:
     """Huber's weights: pores, cracks and streaks lose their pull."""
     weights = _row_weights(data, residual)
     normalised = np.abs(residual) * np.sqrt(weights)
-    return weights * np.minimum(1.0, HUBER / np.maximum(normalised, 1e-12))
+    robust: Float = weights * np.minimum(1.0, HUBER / np.maximum(normalised, 1e-12))
+    return robust
 
 
 def _normal_equations(
@@ -184,7 +187,7 @@ def _projected(theta: Float, data: StateSamples, weight: Float, model: SurfaceMo
     heights, width = edge_heights(theta, data.lateral, model), float(np.exp(theta[-1]))
     basis = level_basis(data, heights, width, model)
     weighted, normal = _level_equations(basis, weight)
-    levels = np.linalg.solve(normal, weighted @ data.value)
+    levels: Float = np.linalg.solve(normal, weighted @ data.value).astype(np.float64)
     residual = data.value - levels @ basis
     contrasts = edge_contrasts(levels, data, heights, model)
     parts = [

@@ -44,7 +44,7 @@ class StateNoise:
     def __post_init__(self) -> None:
         if self.subset_means.ndim != 2 or len(self.subset_means) < 2:
             raise InputError(
-                f"subset_means: found shape {self.subset_means.shape}, expected (subset, bin) with two or more subsets"
+                f"subset_means: found shape {self.subset_means.shape}, expected two or more subsets"
             )
         if (self.ring_response is None) != (self.open_beam_variance is None):
             raise InputError(
@@ -54,7 +54,7 @@ class StateNoise:
             columns = self.ring_response.shape[1], self.open_beam_variance.shape[1]
             if columns[0] != columns[1]:
                 raise InputError(
-                    f"ring_response has {columns[0]} columns, open_beam_variance {columns[1]}; expected the same"
+                    f"ring_response has {columns[0]} columns, open_beam_variance {columns[1]}; expected equal"
                 )
 
 
@@ -70,8 +70,8 @@ def disc_mean_standard_error(sigma: float, *, pixel: float, views: int, radius: 
 
     Notes
     -----
-    sigma·sqrt(a·[ln(πR/a) + γ + 3 ln 2 − 2] / (π² M R³)) for exact FBP with a ramp up to the Nyquist frequency,
-    R much larger than a pixel: the error falls as R^−1.5, not as 1/R.
+    sigma·sqrt(a·[ln(πR/a) + γ + 3 ln 2 − 2] / (π² M R³)) for exact FBP with a ramp up to the Nyquist
+    frequency and R much larger than a pixel: the error falls as R^−1.5, not as 1/R.
     """
     constant = np.euler_gamma + 3 * np.log(2) - 2
     bracket = np.log(np.pi * radius / pixel) + constant
@@ -94,7 +94,7 @@ def subset_bin_variance(subset_means: Float, shape: Float) -> Float:
         Variance that voxels taken as independent would have: only its ratio to the subsets' is averaged, over
         three bins on either side, because correlation changes slowly with depth and noise may not.
     """
-    raw = np.var(subset_means, axis=0, ddof=1) / len(subset_means)
+    raw: Float = np.asarray(np.var(subset_means, axis=0, ddof=1) / len(subset_means), np.float64)
     usable = np.isfinite(raw) & np.isfinite(shape) & (shape > 0)
     ratio = np.divide(raw, shape, out=np.full(raw.shape, np.nan), where=usable)
     steady = raw.copy()
@@ -141,7 +141,7 @@ def readout_standard_error(sums: ProfileSums, readout: Float, states: Sequence[S
 
 def integral_readout(sums: ProfileSums, voxel_size_mm: float) -> Float:
     """Weights over the bins that make the volume integral, cm³."""
-    return sums.count * (0.1 * voxel_size_mm) ** 3
+    return sums.count.astype(np.float64) * (0.1 * voxel_size_mm) ** 3
 
 
 def registration_readout_error(
