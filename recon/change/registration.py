@@ -168,9 +168,9 @@ def register(
     Coarse to fine Gauss-Newton on the squared difference with a gain and an offset. Coarse levels use the
     efficient second-order step (Benhimane and Malis, IROS 2004) and Huber's weight. The finest one uses the
     reference's gradient alone, whose noise does not shift the solution, weighted by how far it stands above
-    the noise, and Tukey's biweight, so that a layer that did change does not pull. Differences that are constant
-    over a wider range than an edge (hardening, scatter, a gain) are taken out there, for at an edge they look
-    like a shift.
+    the noise, and Tukey's biweight, so that a layer that did change does not pull. Differences that are
+    constant over a wider range than an edge (hardening, scatter, a gain) are taken out there, for at an edge
+    they look like a shift.
     """
     _check_arguments(reference, moving, mask, voxel_size_mm, moving_voxel_size_mm)
     factors = level_factors(reference.shape)
@@ -280,7 +280,7 @@ def _coarse_motion(levels: list[Level], start: Motion, held: Float, search_deg: 
 
 
 def _fine_fit(level: Level, motion: Motion, held: Float, limit: int) -> Fit:
-    """Fit, then again with the weight on what stands above the noise, without wide-ranging differences."""
+    """Fit, then again on what stands above the noise, without differences that range widely."""
     method = Method(0.0, True, _FINE_TOLERANCE, limit, held)
     fit = fit_level(level, motion, replace(method, tolerance=10 * _FINE_TOLERANCE))
     _check_overlap(fit.equations.weight / float(level.weights.sum(dtype=float)))
@@ -351,7 +351,7 @@ def _check_arguments(
     for name, volume in (("reference", reference), ("moving", moving)):
         if len(volume.shape) != 3 or min(volume.shape) < 8:
             raise InputError(
-                f"{name}: found shape {tuple(volume.shape)}, expected (z, y, x) with 8 voxels along each or more"
+                f"{name}: found shape {tuple(volume.shape)}, expected (z, y, x) with at least 8 along each"
             )
     if not (math.isfinite(voxel_size_mm) and voxel_size_mm > 0):
         raise InputError(f"voxel_size_mm: found {voxel_size_mm}, expected a positive length in mm")
@@ -359,7 +359,7 @@ def _check_arguments(
         moving_voxel_size_mm, voxel_size_mm, rel_tol=1e-4
     ):
         raise InputError(
-            f"moving_voxel_size_mm: found {moving_voxel_size_mm}, expected {voxel_size_mm} as in the reference; "
+            f"moving_voxel_size_mm: found {moving_voxel_size_mm}, the reference has {voxel_size_mm}; "
             "bring both volumes to one voxel size first"
         )
     if mask is not None and tuple(mask.shape) != tuple(reference.shape):

@@ -51,7 +51,7 @@ def structure_weights(level: Level, noise: float) -> Array:
 def matched_gain(level: Level, motion: Motion, cut: float) -> float:
     """Gain that makes the moving volume follow the reference, whatever the noise of either.
 
-    Both are compared with an instrument: the mean of the reference over a shell around each voxel, whose noise
+    Both are compared with an instrument: the mean of the reference over a shell around each voxel; its noise
     is independent of the voxel's own (instrumental variables: Reiersol, Econometrica 9, 1941). Least squares
     would lower the gain by the noise of the moving volume, and a wrong gain looks like a shift where the mask
     ends beside an edge.
