@@ -65,12 +65,13 @@ def draw_section_grid(
         pairs[0].axial.height_mm / pairs[0].axial.width_mm,
     ]
     axes = figure.subplots(2 * blocks, columns, squeeze=False, height_ratios=heights * blocks)
+    title_pt = min(_fitting_size(pair.title, figure.get_figwidth() / columns) for pair in pairs)
     for index, pair in enumerate(pairs):
         block, column = divmod(index, columns)
         cross, axial = axes[2 * block, column], axes[2 * block + 1, column]
         show_section(cross, pair.cross, **image_options)
         show_section(axial, pair.axial, **image_options)
-        _label_pair(cross, axial, pair, first=column == 0, width_in=figure.get_figwidth() / columns)
+        _label_pair(cross, axial, pair, first=column == 0, title_pt=title_pt)
         add_scale_bar(cross, pair.cross, color=bar_color)
         if decorate is not None:
             decorate(cross, axial, index)
@@ -92,8 +93,8 @@ def _figure_size(pair: SectionPair, columns: int, blocks: int, *, with_bar: bool
     return columns * (column + 0.1) + LABEL_SPACE_IN + bar, blocks * (panels + 1.3)
 
 
-def _label_pair(cross: "Axes", axial: "Axes", pair: SectionPair, *, first: bool, width_in: float) -> None:
-    cross.set_title(pair.title, fontsize=_fitting_size(pair.title, width_in))
+def _label_pair(cross: "Axes", axial: "Axes", pair: SectionPair, *, first: bool, title_pt: float) -> None:
+    cross.set_title(pair.title, fontsize=title_pt)
     for axes in (cross, axial):
         axes.set_xlabel("x (mm)", labelpad=1.5)
         if not first:

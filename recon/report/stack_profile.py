@@ -51,6 +51,6 @@ def stack_profile(content: ReportContent, change: str, frame: CellFrame) -> Stac
     # a bin that tilt and bow fill only in part shows one side of the pellet
     enough = count > 0.5 * np.count_nonzero(inside)
     mean = np.where(enough, total / np.maximum(count, 1), np.nan).astype(np.float64)
-    depth_mm: Float = (np.arange(bins) - float(frame.shape[0])) * frame.voxel_mm
+    depth_mm = np.asarray((np.arange(bins) - frame.shape[0]) * frame.voxel_mm, np.float64)
     shown = slice(int(np.argmax(enough)), bins - int(np.argmax(enough[::-1])))
     return StackProfile(depth_mm[shown], mean[shown])
