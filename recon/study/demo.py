@@ -69,3 +69,54 @@ def run_demo(
     write_json(output / "summary.json", summary)
     write_report(output)
     return outcome_text(output, summary)
+
+
+def draft_of(simulated: SimulatedStudy, *, preset: str, beam: str) -> StudyDraft:
+    """Write down what the experimenter knows of a simulated study."""
+    states = {name: {"scan": source.path, **source.options} for name, source in simulated.scans.items()}
+    return StudyDraft(
+        name=f"Li-S cell, simulated ({preset}, {beam} beam)",
+        states=states,
+        reference="pristine",
+        scan={"pixel_size_mm": simulated.pixel_size_mm},
+        layers={
+            "order": simulated.layer_order,
+            "thickness_mm": simulated.layer_thickness_mm,
+            "radius_mm": simulated.pellet_radius_mm,
+        },
+        changes=CHANGES,
+        charge_mah=dict(simulated.charge_mah),
+        wavelength_angstrom=simulated.wavelength_angstrom,
+        housing_radius_mm=simulated.housing_radius_mm,
+    )
+
+
+def outcome_text(output: Path, summary: dict[str, object]) -> str:
+    """Say in a few lines what came out, next to the truth."""
+    from deltamu.recon.report.numbers import number, uncertain
+
+    lines = []
+    truth = summary["truth"]
+    assert isinstance(truth, dict)
+    changes = summary["changes"]
+    assert isinstance(changes, dict)
+    for name, change in changes.items():
+        errors = truth["changes"][name]
+        lines.append(
+            f"{name}: mean Δμ {uncertain(change['mean_delta_mu'], change['standard_error'])} cm⁻¹ "
+            f"(off the truth by {number(errors['mean_error_percent'], digits=2)} %), "
+            f"charge {uncertain(change['charge_mAh'], change['charge_standard_error_mAh'])} mAh "
+            f"(off by {number(errors['charge_error_percent'], digits=2)} %)"
+        )
+    warnings = summary["warnings"]
+    assert isinstance(warnings, list)
+    lines += [f"{len(warnings)} warnings stand first in the report"] if warnings else []
+    return "\n".join([*lines, f"report: {output / 'report.html'}"])
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder that something else lives in."""
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; expected a folder for the demo")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "truth").is_dir() and not (folder / "raw").is_dir():
+        raise InputError(f"{folder}: is not empty and holds no demo; choose another folder")

@@ -71,7 +71,7 @@ def prepare_state(context: RunContext, name: str, scan: Scan) -> ScannedState:
     )
     settings = settings_hash(PIECES_VERSION, "line integrals", scan.fingerprint, options)
     centering = _centering(context, name, scan, correction, settings)
-    for warning in centering["warnings"]:
+    for warning in (*correction.notes, *centering["warnings"]):
         context.warn(f"{name}: {warning}")
     return ScannedState(name, scan, correction, settings, float(centering["center"]), centering)
 

@@ -13,7 +13,7 @@ from deltamu.recon.errors import InputError, ResourceError
 from deltamu.recon.report.page import write_report
 from deltamu.recon.scans.read import open_scan
 from deltamu.recon.scans.scan import Scan
-from deltamu.recon.study.comparison import compare_states
+from deltamu.recon.study.change_chain import compare_states
 from deltamu.recon.study.from_scans import ScannedState, prepare_state, reconstruct_state
 from deltamu.recon.study.from_volumes import import_state
 from deltamu.recon.study.journal import Journal

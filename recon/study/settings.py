@@ -111,7 +111,7 @@ class ProfileSettings(Section):
 
     core_fraction: Annotated[float, Field(gt=0, le=1)] = 0.8
     bin_um: Positive | None = None
-    blur_fwhm_um: Positive = 45.0
+    blur_fwhm_um: Positive | None = None
     subsets: Annotated[int, Field(ge=4, le=32)] = 12
 
 

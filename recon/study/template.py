@@ -116,7 +116,7 @@ def _registration(draft: StudyDraft) -> str:
         inner, outer = draft.housing_radius_mm
         lines.append(f"housing_radius_mm = [{inner}, {outer}]   # compared with the mask; a disagreement is reported")
     lines += ["", "[profile]", "core_fraction = 0.8            # of the pellet's radius that is averaged"]
-    lines.append("blur_fwhm_um = 45.0            # resolution along the axis; bins nearer to an edge are marked")
+    lines.append("# blur_fwhm_um = 45.0          # resolution along the axis, as fitted to the surfaces when not given")
     return "\n".join(lines)
 
 

@@ -68,6 +68,11 @@ class Volume:
         return int(z), int(y), int(x)
 
     @property
+    def ndim(self) -> int:
+        """Always 3."""
+        return 3
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the values that come back."""
         return np.dtype(self.data.dtype)

@@ -1,0 +1,98 @@
+"""From reconstructed states to measured changes: the order of the stages, and what they leave for the results."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from deltamu.recon.change.layer_stack import LayerStack
+from deltamu.recon.study.comparison import (
+    Registered,
+    approximate_stack,
+    layer_settings,
+    locate_layers,
+    register_states,
+    resample_states,
+    subtract,
+)
+from deltamu.recon.study.depth_profiles import MeasuredChange, measure_changes
+from deltamu.recon.study.from_scans import ScannedState
+from deltamu.recon.study.run_context import RunContext
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What comparing the states found, as it stands in summary.json, diagnostics.json and the profiles."""
+
+    registration: Mapping[str, Any]
+    registration_diagnostics: Mapping[str, Any]
+    layers: Mapping[str, Any]
+    changes: Mapping[str, Any]
+    profiles: Mapping[str, str]
+
+
+def compare_states(
+    context: RunContext, scanned: Mapping[str, ScannedState], hashes: Mapping[str, str]
+) -> Comparison:
+    """Register, resample, find the layers, subtract and measure."""
+    approximate = approximate_stack(context, hashes[context.study.reference])
+    facts = register_states(context, approximate, hashes)
+    registered = resample_states(context, facts, scanned, hashes)
+    stack = locate_layers(context, approximate, registered)
+    subtract(context, registered)
+    measured = measure_changes(context, stack, registered, scanned)
+    return _collect(context, registered, stack, measured)
+
+
+def _collect(
+    context: RunContext, registered: Registered, stack: LayerStack, measured: Mapping[str, MeasuredChange]
+) -> Comparison:
+    return Comparison(
+        registration={name: _registration(facts) for name, facts in registered.facts.items()},
+        registration_diagnostics={
+            name: {key: facts[key] for key in ("iterations", "residual_voxel", "correlation", "overlap", "mask")}
+            for name, facts in registered.facts.items()
+        },
+        layers={name: _layer(context, stack, name) for name in stack.order},
+        changes={change: found.facts for change, found in measured.items()},
+        profiles={change: found.table for change, found in measured.items()},
+    )
+
+
+def _registration(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Motion of the reference's middle, with the uncertainties of the six parameters."""
+    uncertainty = facts["uncertainty"]
+    return {
+        "translation_mm": facts["transform"]["translation_mm"],
+        "rotation_deg": facts["transform"]["rotation_deg"],
+        "center_mm": facts["transform"]["center_mm"],
+        "translation_standard_error_mm": [uncertainty[f"translation_{axis}"] for axis in "zyx"],
+        "rotation_standard_error_deg": [uncertainty[f"rotation_{axis}"] for axis in "zyx"],
+        "residual_voxel": facts["residual_voxel"],
+        "iterations": facts["iterations"],
+        "converged": facts["converged"],
+        "undetermined": facts["undetermined"],
+        "gain": facts["gain"],
+        "offset": facts["offset"],
+    }
+
+
+def _layer(context: RunContext, stack: LayerStack, name: str) -> dict[str, Any]:
+    layer, settings = stack[name], layer_settings(context)
+    held = context.study.registration.mask or (settings.separator, settings.collector)
+    return {
+        "label": layer.label,
+        "thickness_mm": layer.thickness_mm,
+        "thickness_standard_error_mm": layer.thickness_standard_error_mm,
+        "tilt_deg": layer.tilt_deg,
+        "tilt_standard_error_deg": layer.near.tilt_standard_error_deg,
+        "azimuth_deg": layer.near.azimuth_deg,
+        "bow_um": layer.bow_um,
+        "bow_standard_error_um": layer.near.bow_standard_error_um(stack.radius_mm),
+        "axis_mm": list(stack.axis_mm),
+        "radius_mm": stack.radius_mm,
+        "fitted": bool(layer.near.fitted and layer.far.fitted),
+        "inert": name in held,
+        "height_mm": float(np.mean([layer.near.coefficients[0], layer.far.coefficients[0]])),
+    }

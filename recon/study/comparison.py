@@ -1,0 +1,402 @@
+"""The states on one grid: stack, registration, resampling, layers, changes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.recon.change.depth import depth_slab, height_map, labels_slab
+from deltamu.recon.change.difference import difference
+from deltamu.recon.change.masks import layer_mask
+from deltamu.recon.change.layer_stack import LayerStack, Surface
+from deltamu.recon.change.layers import find_layers
+from deltamu.recon.change.registration import Registration, region_disagreement, register
+from deltamu.recon.change.resampling import resample, resample_sigma
+from deltamu.recon.change.stack import find_stack
+from deltamu.recon.errors import InputError
+from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.solvers.noise import voxel_autocorrelation
+from deltamu.recon.study.checkpoint import PieceKey
+from deltamu.recon.study.from_scans import ScannedState, as_json
+from deltamu.recon.study.journal import settings_hash
+from deltamu.recon.study.run_context import RunContext, Slabs
+from deltamu.recon.study.settings import LayerSettings, split_change
+from deltamu.recon.study.storage import Done, write_piece
+from deltamu.recon.volumes.image import finish_image
+from deltamu.recon.volumes.open import open_image, write_map
+from deltamu.recon.volumes.volume import Volume
+
+Array = NDArray[np.float32]
+# the housing and the mask may disagree by this much before the report says so
+HOUSING_TOLERANCE_VOXEL = 0.05
+
+
+@dataclass(frozen=True)
+class Registered:
+    """The states on the reference grid.
+
+    Attributes
+    ----------
+    transforms : mapping of state to RigidTransform
+        Reference to moving coordinates; the reference itself is not in it.
+    facts : mapping of state to what the registration left in the journal
+    hashes : mapping of state to the hash of its registered image
+    """
+
+    transforms: Mapping[str, RigidTransform]
+    facts: Mapping[str, Mapping[str, Any]]
+    hashes: Mapping[str, str]
+
+
+def layer_settings(context: RunContext) -> LayerSettings:
+    """Return the stack of the study; the settings have made sure that there is one."""
+    layers = context.study.layers
+    if layers is None:
+        raise InputError("study.toml: layers: missing; changes need the stack of the cell")
+    return layers
+
+
+def compared_states(context: RunContext) -> list[str]:
+    """States that a change needs, in the order of the study, without the reference."""
+    needed = {state for change in context.study.changes for state in split_change(change)}
+    return [name for name in context.study.states if name in needed and name != context.study.reference]
+
+
+def state_image(context: RunContext, state: str, name: str = "attenuation") -> Volume:
+    """Open a state on the reference grid."""
+    group = "states" if state == context.study.reference else "registered"
+    return open_image(context.store / group / state / name)
+
+
+def approximate_stack(context: RunContext, settings: str) -> LayerStack:
+    """Place the nominal stack in the reference."""
+    layers = layer_settings(context)
+
+    def place() -> tuple[Slabs, Mapping[str, Any]]:
+        volume = open_image(context.store / "states" / context.study.reference / "attenuation")
+        stack = find_stack(
+            volume,
+            voxel_size_mm=volume.voxel_size_mm,
+            order=layers.order,
+            thickness_mm=layers.thickness_mm,
+            radius_mm=layers.radius_mm,
+            separator=layers.separator,
+        )
+        return [], {"stack": stack_facts(stack)}
+
+    payload = context.piece(PieceKey("stack"), settings_hash(settings, layers), place)
+    return stack_from_facts(payload["stack"])
+
+
+def register_states(context: RunContext, stack: LayerStack, hashes: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+    """Lay every compared state over the reference, on the parts without change."""
+    reference = context.study.reference
+    facts = {}
+    states = compared_states(context)
+    masks = _Masks(context, stack)
+    for index, state in enumerate(states):
+        settings = settings_hash(hashes[reference], hashes[state], context.study.registration, layer_settings(context))
+
+        def align(state: str = state) -> tuple[Slabs, Mapping[str, Any]]:
+            return [], _align(context, state, masks)
+
+        facts[state] = context.piece(PieceKey("register", state), settings, align)
+        for warning in facts[state]["warnings"]:
+            context.warn(warning)
+        context.progress("register", "", index + 1, len(states))
+    return facts
+
+
+def resample_states(
+    context: RunContext, facts: Mapping[str, Mapping[str, Any]], scanned: Mapping[str, ScannedState], hashes: Mapping[str, str]
+) -> Registered:
+    """Write every compared state on the reference grid, with the noise that interpolation leaves."""
+    transforms = {state: transform_from_facts(fact) for state, fact in facts.items()}
+    done = {context.study.reference: hashes[context.study.reference]}
+    for state, transform in transforms.items():
+        done[state] = settings_hash(hashes[state], facts[state]["transform"], "linear", context.plan.state(context.study.reference))
+        _resample_state(context, state, transform, _autocorrelation(context, scanned.get(state)), done[state])
+    return Registered(transforms, facts, done)
+
+
+def locate_layers(context: RunContext, stack: LayerStack, registered: Registered) -> LayerStack:
+    """Fit the surfaces of the layers to all states together; write labels, depth and height maps."""
+    layers = layer_settings(context)
+    states = [context.study.reference, *compared_states(context)]
+    settings = settings_hash(registered.hashes, layers, context.study.profile.blur_fwhm_um)
+
+    def fit() -> tuple[Slabs, Mapping[str, Any]]:
+        found = find_layers(
+            {state: state_image(context, state) for state in states},
+            voxel_size_mm=stack.voxel_size_mm,
+            order=layers.order,
+            thickness_mm=layers.thickness_mm,
+            radius_mm=layers.radius_mm,
+            stack=stack,
+            active=layers.cathode,
+            separator=layers.separator,
+        )
+        return [], {"stack": stack_facts(found)}
+
+    found = stack_from_facts(context.piece(PieceKey("layers"), settings, fit)["stack"])
+    context.progress("layers", "", 1, 1)
+    for warning in found.warnings:
+        context.warn(f"layers: {warning}")
+    _write_layers(context, found, settings)
+    return found
+
+
+def subtract(context: RunContext, registered: Registered) -> None:
+    """Write Δμ, its sigma and z score for every change."""
+    for change in context.study.changes:
+        to, origin = split_change(change)
+        names = {"delta_mu": "cm^-1", "sigma": "cm^-1", "z_score": "1"}
+        images = [context.image(context.study.reference, f"changes/{change}", n, unit=u) for n, u in names.items()]
+        settings = settings_hash(registered.hashes[to], registered.hashes[origin])
+        for slab in range(images[0].slabs):
+
+            def compute(slab: int = slab, to: str = to, origin: str = origin) -> tuple[Slabs, Mapping[str, Any]]:
+                rows = slice(slab * images[0].slab, min((slab + 1) * images[0].slab, images[0].shape[0]))
+                found = difference(
+                    state_image(context, origin)[rows],
+                    state_image(context, to)[rows],
+                    sigma_reference=state_image(context, origin, "sigma")[rows],
+                    sigma_moving=state_image(context, to, "sigma")[rows],
+                )
+                return list(zip(images, (found.delta_mu, found.sigma, found.z_score), strict=True)), {}
+
+            context.piece(PieceKey("change", change, slab), settings, compute)
+            context.progress("change", change, slab + 1, images[0].slabs)
+        for image in images:
+            finish_image(image)
+
+
+@dataclass(frozen=True)
+class _Masks:
+    """The parts of the reference that are held still, made once when the first registration needs them."""
+
+    context: RunContext
+    stack: LayerStack
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Layers of the mask: by default the separator and the collector at the cathode."""
+        layers = layer_settings(self.context)
+        return self.context.study.registration.mask or (layers.separator, layers.collector)
+
+    @cached_property
+    def fixed(self) -> Array:
+        """Weights of the mask on the reference grid."""
+        shape = self.context.plan.state(self.context.study.reference).volume
+        return layer_mask(self.stack, self.names, shape)
+
+    @cached_property
+    def pellet(self) -> Array:
+        """Where displacements are compared."""
+        layers = layer_settings(self.context)
+        shape = self.context.plan.state(self.context.study.reference).volume
+        return layer_mask(self.stack, (layers.separator, layers.cathode), shape)
+
+    @cached_property
+    def housing(self) -> Array | None:
+        """Weights of the ring that the settings name, over all rows."""
+        radii = self.context.study.registration.housing_radius_mm
+        if radii is None:
+            return None
+        nz, ny, nx = self.context.plan.state(self.context.study.reference).volume
+        y0, x0 = self.stack.axis_mm
+        size = self.stack.voxel_size_mm
+        radius = np.hypot(np.arange(ny)[:, None] * size - y0, np.arange(nx)[None, :] * size - x0)
+        ring = ((radius >= radii[0]) & (radius <= radii[1])).astype(np.float32)
+        return np.broadcast_to(ring, (nz, ny, nx))
+
+
+def _align(context: RunContext, state: str, masks: _Masks) -> dict[str, Any]:
+    reference = open_image(context.store / "states" / context.study.reference / "attenuation")
+    moving = open_image(context.store / "states" / state / "attenuation")
+    found = register(
+        reference,
+        moving,
+        voxel_size_mm=reference.voxel_size_mm,
+        moving_voxel_size_mm=moving.voxel_size_mm,
+        mask=masks.fixed,
+    )
+    facts = _registration_facts(found)
+    facts["warnings"] = [*_registration_warnings(state, found), *_housing_warnings(reference, moving, state, found, masks)]
+    facts["mask"] = list(masks.names)
+    return facts
+
+
+def _registration_facts(found: Registration) -> dict[str, Any]:
+    facts: dict[str, Any] = as_json(
+        {
+            "transform": {
+                "rotation_deg": found.transform.rotation_deg,
+                "translation_mm": found.transform.translation_mm,
+                "center_mm": found.transform.center_mm,
+            },
+            "residual_voxel": found.residual_voxel,
+            "iterations": found.iterations,
+            "converged": found.converged,
+            "uncertainty": {k: v if np.isfinite(v) else None for k, v in found.uncertainty.items()},
+            "undetermined": list(found.undetermined),
+            "overlap": found.overlap,
+            "correlation": found.correlation,
+            "gain": found.gain,
+            "offset": found.offset,
+        }
+    )
+    return facts
+
+
+def _registration_warnings(state: str, found: Registration) -> list[str]:
+    warnings = []
+    if found.undetermined:
+        warnings.append(
+            f"registration of {state}: the data do not determine {', '.join(found.undetermined)}; held at the start value"
+        )
+    if not found.converged:
+        warnings.append(f"registration of {state}: did not converge in {found.iterations} iterations; look at the overlay")
+    return warnings
+
+
+def _housing_warnings(
+    reference: Volume, moving: Volume, state: str, found: Registration, masks: _Masks
+) -> list[str]:
+    if masks.housing is None:
+        return []
+    try:
+        check = region_disagreement(
+            reference, moving, found.transform, voxel_size_mm=reference.voxel_size_mm, region=masks.housing, within=masks.pellet
+        )
+    except InputError as error:
+        return [f"registration of {state}: the housing could not be compared ({error})"]
+    # a disagreement within three standard deviations of the housing's own fit says nothing
+    if check.max_voxel <= max(HOUSING_TOLERANCE_VOXEL, 3 * check.deviation_voxel):
+        return []
+    return [
+        f"registration of {state}: the housing moved differently from {' and '.join(masks.names)} by up to "
+        f"{check.max_voxel:.2f} voxel ({check.axial_voxel:.2f} along the axis); {' and '.join(masks.names)} are used"
+    ]
+
+
+def transform_from_facts(facts: Mapping[str, Any]) -> RigidTransform:
+    """Read a registration back from the journal."""
+    stored = facts["transform"]
+    return RigidTransform(tuple(stored["rotation_deg"]), tuple(stored["translation_mm"]), tuple(stored["center_mm"]))
+
+
+def _autocorrelation(context: RunContext, state: ScannedState | None) -> NDArray[np.floating[Any]]:
+    """Correlation of the noise between voxels; white for a volume made elsewhere, where it is not known."""
+    if state is None:
+        white = np.zeros((3, 3, 3))
+        white[1, 1, 1] = 1.0
+        return white
+    options = context.study.reconstruction
+    return voxel_autocorrelation(
+        filter=options.filter, cutoff=options.cutoff, autocorrelation=state.correction.noise.autocorrelation
+    )
+
+
+def _resample_state(
+    context: RunContext, state: str, transform: RigidTransform, correlation: NDArray[np.floating[Any]], settings: str
+) -> None:
+    grid = context.plan.state(context.study.reference)
+    images = [context.image(context.study.reference, f"registered/{state}", n, unit="cm^-1") for n in ("attenuation", "sigma")]
+    sources = [open_image(context.store / "states" / state / n) for n in ("attenuation", "sigma")]
+    common: dict[str, Any] = {"voxel_size_mm": grid.voxel_size_mm, "reference_shape": grid.volume}
+    for slab in range(images[0].slabs):
+
+        def compute(slab: int = slab) -> tuple[Slabs, Mapping[str, Any]]:
+            rows = (slab * images[0].slab, min((slab + 1) * images[0].slab, grid.volume[0]))
+            attenuation = resample(sources[0], transform, z_range=rows, **common)
+            sigma = resample_sigma(sources[1], transform, z_range=rows, voxel_autocorrelation=correlation, **common)
+            return [(images[0], attenuation), (images[1], sigma)], {}
+
+        context.piece(PieceKey("resample", state, slab), settings, compute)
+        context.progress("resample", state, slab + 1, images[0].slabs)
+    for image in images:
+        finish_image(image)
+
+
+def _write_layers(context: RunContext, stack: LayerStack, settings: str) -> None:
+    reference = context.study.reference
+    shape = context.plan.state(reference).volume
+    cathode = layer_settings(context).cathode
+    labels = context.image(reference, "layers", "labels", unit="1", dtype=np.uint8)
+    depth = context.image(reference, f"layers/{cathode}", "depth", unit="mm")
+    for slab in range(labels.slabs):
+        rows = (slab * labels.slab, min((slab + 1) * labels.slab, shape[0]))
+
+        def compute(rows: tuple[int, int] = rows) -> tuple[Slabs, Mapping[str, Any]]:
+            return [(labels, labels_slab(stack, rows, shape)), (depth, depth_slab(stack, cathode, rows, shape))], {}
+
+        context.piece(PieceKey("labels", "", slab), settings, compute)
+    key = PieceKey("heights")
+    if not context.is_current(key, settings):
+        write_piece(context.journal, key, settings, lambda: Done(_write_height_maps(context, stack, shape), {}))
+    for image in (labels, depth):
+        finish_image(image)
+
+
+def _write_height_maps(context: RunContext, stack: LayerStack, shape: tuple[int, int, int]) -> list[Any]:
+    files = []
+    for name in stack.order:
+        layer = stack[name]
+        for side, surface in (("near", layer.near), ("far", layer.far)):
+            path = context.store / "layers" / name / side
+            heights = height_map(surface, shape[1:], stack.voxel_size_mm)
+            files += write_map(path, heights, pixel_size_mm=stack.voxel_size_mm, unit="mm")
+    return files
+
+
+def stack_facts(stack: LayerStack) -> dict[str, Any]:
+    """Write a stack as JSON; NaN in a covariance (a surface that was placed) becomes null."""
+    return {
+        "order": list(stack.order),
+        "surfaces": [
+            {
+                "coefficients": list(map(float, surface.coefficients)),
+                "covariance": _matrix_facts(surface.covariance),
+                "fitted": bool(surface.fitted),
+            }
+            for surface in stack.surfaces
+        ],
+        "axis_mm": list(map(float, stack.axis_mm)),
+        "radius_mm": float(stack.radius_mm),
+        "voxel_size_mm": float(stack.voxel_size_mm),
+        "separator": stack.separator,
+        "blur_fwhm_mm": None if stack.blur_fwhm_mm is None else float(stack.blur_fwhm_mm),
+        "pair_covariances": {name: _matrix_facts(matrix) for name, matrix in stack.pair_covariances.items()},
+        "warnings": list(stack.warnings),
+    }
+
+
+def stack_from_facts(facts: Mapping[str, Any]) -> LayerStack:
+    """Read a stack back from the journal."""
+    axis = (float(facts["axis_mm"][0]), float(facts["axis_mm"][1]))
+    surfaces = tuple(
+        Surface(tuple(s["coefficients"]), axis, _matrix_from_facts(s["covariance"]), s["fitted"]) for s in facts["surfaces"]
+    )
+    return LayerStack(
+        order=tuple(facts["order"]),
+        surfaces=surfaces,
+        axis_mm=axis,
+        radius_mm=facts["radius_mm"],
+        voxel_size_mm=facts["voxel_size_mm"],
+        separator=facts["separator"],
+        blur_fwhm_mm=facts["blur_fwhm_mm"],
+        pair_covariances={name: _matrix_from_facts(matrix) for name, matrix in facts["pair_covariances"].items()},
+        warnings=tuple(facts["warnings"]),
+    )
+
+
+def _matrix_facts(matrix: NDArray[np.floating[Any]]) -> list[list[float | None]]:
+    return [[float(v) if np.isfinite(v) else None for v in row] for row in np.asarray(matrix)]
+
+
+def _matrix_from_facts(rows: list[list[float | None]]) -> NDArray[np.float64]:
+    return np.array([[np.nan if v is None else v for v in row] for row in rows], float)

@@ -1,0 +1,241 @@
+"""Depth profiles, lithium and charge of every change, with their standard errors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.recon.change.layer_stack import LayerStack
+from deltamu.recon.change.lithium import charge_closure, charge_density, inventory, lithium_concentration
+from deltamu.recon.change.peak import find_peak, noise_floor
+from deltamu.recon.change.profile import DepthProfile, profile_from_sums
+from deltamu.recon.change.profile_plan import ProfilePlan, plan_integral, plan_profile
+from deltamu.recon.change.profile_sums import (
+    ProfileSums,
+    bin_weights,
+    empty_sums,
+    layer_mean,
+    slab_sums,
+    volume_integral,
+)
+from deltamu.recon.change.uncertainty import (
+    StateNoise,
+    integral_readout,
+    profile_with_errors,
+    readout_standard_error,
+    registration_readout_error,
+)
+from deltamu.recon.preprocess.correction import open_beam_variance
+from deltamu.recon.solvers.noise import ring_response
+from deltamu.recon.study.comparison import Registered, layer_settings
+from deltamu.recon.study.from_scans import ScannedState, fbp_options
+from deltamu.recon.study.run_context import RunContext
+from deltamu.recon.study.settings import split_change
+from deltamu.recon.study.view_subsets import layer_rows, sector_means, subset_means
+from deltamu.recon.volumes.open import open_image
+
+Float = NDArray[np.float64]
+ROWS_AT_A_TIME = 16
+
+
+@dataclass(frozen=True)
+class ProfilePlans:
+    """The two sets of bins: the core for the profile, the whole pellet with its blur for the charge."""
+
+    core: ProfilePlan
+    whole: ProfilePlan
+    separator: ProfilePlan
+
+
+@dataclass(frozen=True)
+class MeasuredChange:
+    """One change as it stands in summary.json, and its profile as a table."""
+
+    facts: Mapping[str, Any]
+    table: str
+
+
+def plan_profiles(context: RunContext, stack: LayerStack) -> ProfilePlans:
+    """Lay out the bins of the cathode and of the separator, the layer that must not change."""
+    layers, options = layer_settings(context), context.study.profile
+    shape = context.plan.state(context.study.reference).volume
+    fwhm = resolution_mm(context, stack)
+    common: dict[str, Any] = {"fwhm_mm": fwhm, "radius_fraction": options.core_fraction}
+    bin_mm = None if options.bin_um is None else options.bin_um / 1000
+    plans = ProfilePlans(
+        plan_profile(stack[layers.cathode], shape, bin_mm=bin_mm, **common),
+        plan_integral(stack[layers.cathode], shape, fwhm_mm=fwhm),
+        plan_profile(stack[layers.separator], shape, margin_mm=0.0, **common),
+    )
+    for warning in plans.core.warnings:
+        context.warn(f"profile: {warning}")
+    return plans
+
+
+def resolution_mm(context: RunContext, stack: LayerStack) -> float:
+    """Blur across the layers, voxel included: as stated, or as the surfaces were fitted, at least a voxel."""
+    stated = context.study.profile.blur_fwhm_um
+    if stated is not None:
+        return stated / 1000
+    return max(stack.blur_fwhm_mm or 0.0, stack.voxel_size_mm)
+
+
+def measure_changes(
+    context: RunContext, stack: LayerStack, registered: Registered, scanned: Mapping[str, ScannedState]
+) -> dict[str, MeasuredChange]:
+    """Measure every change of the study."""
+    plans = plan_profiles(context, stack)
+    needed = dict.fromkeys(state for change in context.study.changes for state in reversed(split_change(change)))
+    subsets = {
+        state: subset_means(context, scanned[state], registered, (plans.core, plans.whole))
+        for state in needed
+        if state in scanned
+    }
+    found = {}
+    for index, change in enumerate(context.study.changes):
+        found[change] = _measure(context, change, plans, registered, scanned, subsets)
+        context.progress("profile", "", index + 1, len(context.study.changes))
+    return found
+
+
+def _measure(
+    context: RunContext,
+    change: str,
+    plans: ProfilePlans,
+    registered: Registered,
+    scanned: Mapping[str, ScannedState],
+    subsets: Mapping[str, tuple[Float, Float]],
+) -> MeasuredChange:
+    states = split_change(change)
+    core, whole = (change_sums(context, change, plan) for plan in (plans.core, plans.whole))
+    if all(state in subsets for state in states):
+        noise = [_noise_of_states(context, plan, states, scanned, subsets, i) for i, plan in enumerate((plans.core, plans.whole))]
+        moving = [subsets[states[0]][i].mean(axis=0) for i in range(2)]
+    else:
+        delta_mu = open_image(context.store / "changes" / change / "delta_mu")
+        noise = [[StateNoise(sector_means(plan, delta_mu, layer_rows(plan)))] for plan in (plans.core, plans.whole)]
+        moving = [np.zeros(plan.bins) for plan in (plans.core, plans.whole)]
+    shift = _shift_sigma_mm(registered, states)
+    profile = profile_with_errors(plans.core, core, noise[0], moving_attenuation=moving[0], shift_sigma_mm=shift)
+    readout = integral_readout(whole, plans.whole.layer.voxel_size_mm)
+    integral_error = np.hypot(
+        readout_standard_error(whole, readout, noise[1]),
+        registration_readout_error(plans.whole, moving[1], readout, shift),
+    )
+    facts = {
+        **_profile_facts(profile, core, noise[0], plans.core),
+        "noise_floor": noise_floor(profile_from_sums(plans.separator, change_sums(context, change, plans.separator))),
+        **_charge_facts(context, change, volume_integral(whole, plans.whole.layer.voxel_size_mm), float(integral_error)),
+    }
+    return MeasuredChange(facts, profile_table(context, change, profile))
+
+
+def change_sums(context: RunContext, change: str, plan: ProfilePlan) -> ProfileSums:
+    """Sum a change over the bins of a plan, some rows at a time."""
+    group = context.store / "changes" / change
+    delta_mu, sigma = (open_image(group / name) for name in ("delta_mu", "sigma"))
+    sums = empty_sums(plan)
+    first, stop = layer_rows(plan)
+    for begin in range(first, stop, ROWS_AT_A_TIME):
+        rows = slice(begin, min(begin + ROWS_AT_A_TIME, stop))
+        sums = sums + slab_sums(plan, begin, delta_mu[rows], sigma[rows])
+    return sums
+
+
+def _noise_of_states(
+    context: RunContext,
+    plan: ProfilePlan,
+    states: Sequence[str],
+    scanned: Mapping[str, ScannedState],
+    subsets: Mapping[str, tuple[Float, Float]],
+    which: int,
+) -> list[StateNoise]:
+    found = []
+    for name in states:
+        state = scanned[name]
+        response = ring_response(state.scan.shape[2], radii_px=plan.radii_px, **fbp_options(context, state))
+        found.append(StateNoise(subsets[name][which], response, open_beam_variance(state.correction).astype(np.float64)))
+    return found
+
+
+def _shift_sigma_mm(registered: Registered, states: Sequence[str]) -> float:
+    """Standard deviation of the displacement along the axis, of both states together."""
+    sigmas = [registered.facts[s]["uncertainty"].get("translation_z") or 0.0 for s in states if s in registered.facts]
+    return float(np.sqrt(np.sum(np.square(sigmas))))
+
+
+def _profile_facts(profile: DepthProfile, sums: ProfileSums, noise: Sequence[StateNoise], plan: ProfilePlan) -> dict[str, Any]:
+    peak = find_peak(profile)
+    within = bin_weights(sums, plan.within)
+    eroded = np.any(plan.eroded)
+    whole = {
+        "mean_delta_mu": layer_mean(sums, plan.within),
+        "standard_error": readout_standard_error(sums, within, noise),
+    }
+    return {
+        # a cathode too thin to leave anything after erosion is averaged whole
+        "mean_delta_mu": profile.layer_mean if eroded else whole["mean_delta_mu"],
+        "standard_error": profile.layer_standard_error if eroded else whole["standard_error"],
+        "peak_delta_mu": peak.delta_mu,
+        "peak_standard_error": peak.standard_error,
+        "peak_depth_mm": peak.depth_mm,
+        "peak_depth_standard_error_mm": peak.depth_standard_error_mm,
+        "eroded_bins": int(np.count_nonzero(plan.eroded)),
+        "error_kind": profile.error_kind,
+        "uneroded": whole,
+    }
+
+
+def _charge_facts(context: RunContext, change: str, integral: float, error: float) -> dict[str, Any]:
+    lithium = context.study.lithium
+    found = inventory(
+        integral, error, wavelength_angstrom=lithium.wavelength_angstrom, li6_fraction=lithium.li6_fraction
+    )
+    facts: dict[str, Any] = {
+        "lithium_mol": found.lithium_mol,
+        "lithium_standard_error_mol": found.lithium_standard_error_mol,
+        "charge_mAh": found.charge_mAh,
+        "charge_standard_error_mAh": found.charge_standard_error_mAh,
+        "charge_closure": None,
+    }
+    cycled = lithium.charge_mah.get(change)
+    if cycled:
+        closure = charge_closure(found, cycled)
+        facts |= {
+            "charge_cycled_mAh": cycled,
+            "charge_closure": closure.ratio,
+            "charge_closure_standard_error": closure.standard_error,
+        }
+    return facts
+
+
+def profile_table(context: RunContext, change: str, profile: DepthProfile) -> str:
+    """Write a profile as CSV with its units in comments."""
+    lithium = context.study.lithium
+    conversion: dict[str, Any] = {
+        "wavelength_angstrom": lithium.wavelength_angstrom,
+        "li6_fraction": lithium.li6_fraction,
+    }
+    filled = profile.count > 0
+    columns = np.column_stack(
+        [
+            profile.depth_mm,
+            profile.mean,
+            profile.standard_error,
+            profile.spread,
+            profile.count,
+            profile.eroded,
+            lithium_concentration(profile.mean, **conversion),
+            charge_density(profile.mean, **conversion),
+        ]
+    )[filled]
+    head = [
+        f"# change {change}, layer {layer_settings(context).cathode}",
+        "# depth in mm from the separator; mean, standard_error and spread of the attenuation change in cm^-1",
+        f"# lithium for natural density of 6Li {lithium.li6_fraction:g} at {lithium.wavelength_angstrom:g} angstrom",
+        "depth_mm,mean,standard_error,spread,count,eroded,lithium_mol_cm3,charge_mAh_cm3",
+    ]
+    form = "{:.6f},{:.8g},{:.8g},{:.8g},{:.0f},{:.0f},{:.8g},{:.8g}"
+    return "\n".join([*head, *(form.format(*row) for row in columns)]) + "\n"

@@ -1,0 +1,158 @@
+"""Means over bins of depth from interleaved subsets of the views, or from sectors of the pellet."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.recon.change.profile_plan import ProfilePlan
+from deltamu.recon.change.profile_sums import empty_sums, slab_sums
+from deltamu.recon.change.resampling import resample
+from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.solvers.fbp import fbp
+from deltamu.recon.study.checkpoint import PieceKey
+from deltamu.recon.study.comparison import Registered
+from deltamu.recon.study.from_scans import ScannedState, fbp_options, read_rows
+from deltamu.recon.study.journal import settings_hash
+from deltamu.recon.study.run_context import RunContext, Slabs
+from deltamu.recon.volumes.volume import Volume
+
+Float = NDArray[np.float64]
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SomeRows:
+    """Rows of a volume that are in memory, indexed as if the whole volume were."""
+
+    rows: Array
+    first: int
+    shape: tuple[int, int, int]
+    ndim: int = 3
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return self.rows.dtype
+
+    def __getitem__(self, key: Any) -> Array:
+        """Read rows by a slice; those that are not in memory are NaN."""
+        chosen, *rest = key if isinstance(key, tuple) else (key,)
+        begin, end, _ = chosen.indices(self.shape[0])
+        found = np.full((max(end - begin, 0), *self.shape[1:]), np.nan, np.float32)
+        low, high = max(begin, self.first), min(end, self.first + len(self.rows))
+        if high > low:
+            found[low - begin : high - begin] = self.rows[low - self.first : high - self.first]
+        return found[(slice(None), *rest)]
+
+
+def subset_means(
+    context: RunContext, state: ScannedState, registered: Registered, plans: Sequence[ProfilePlan]
+) -> tuple[Float, ...]:
+    """Means of the bins of every plan in the reconstruction of each subset of the views, (subset, bin) per plan.
+
+    The subsets are resampled onto the reference as the state was, so that interpolation is in their scatter.
+    """
+    transform = registered.transforms.get(state.name)
+    settings = settings_hash(
+        registered.hashes[state.name],
+        state.settings,
+        context.study.profile,
+        context.study.reconstruction,
+        [_plan_facts(plan) for plan in plans],
+    )
+
+    def compute() -> tuple[Slabs, Mapping[str, Any]]:
+        return [], {"means": [means.tolist() for means in _compute(context, state, transform, plans)]}
+
+    payload = context.piece(PieceKey("subsets", state.name), settings, compute)
+    context.progress("subsets", state.name, 1, 1)
+    return tuple(np.asarray(means, np.float64) for means in payload["means"])
+
+
+def sector_means(plan: ProfilePlan, volume: Volume, rows: tuple[int, int], *, sectors: int = 12) -> Float:
+    """Means of the bins in sectors of the pellet, (sector, bin).
+
+    For volumes made elsewhere, whose views are not at hand: the scatter between sectors holds noise and texture.
+    """
+    layer = plan.layer
+    y = np.arange(plan.shape[1])[:, None] * layer.voxel_size_mm - layer.axis_mm[0]
+    x = np.arange(plan.shape[2])[None, :] * layer.voxel_size_mm - layer.axis_mm[1]
+    sector = np.floor((np.arctan2(y, x) / (2 * np.pi) % 1.0) * sectors).astype(int)
+    values = np.asarray(volume[rows[0] : rows[1]], np.float32)
+    found = [slab_sums(plan, rows[0], np.where(sector == k, values, np.nan), rings=False).mean for k in range(sectors)]
+    return np.nan_to_num(np.array(found))
+
+
+def layer_rows(plan: ProfilePlan) -> tuple[int, int]:
+    """First row of the volume that a plan can touch, and the one after the last."""
+    layer = plan.layer
+    angle = np.linspace(0, 2 * np.pi, 64)
+    y = layer.axis_mm[0] + np.append(0.0, plan.radius_mm * np.sin(angle))
+    x = layer.axis_mm[1] + np.append(0.0, plan.radius_mm * np.cos(angle))
+    heights = np.concatenate([layer.near.height_mm(y, x), layer.far.height_mm(y, x)])
+    margin = max(-plan.edges_mm[0], plan.edges_mm[-1] - layer.thickness_mm) + 2 * layer.voxel_size_mm
+    first = int(np.floor((heights.min() - margin) / layer.voxel_size_mm))
+    stop = int(np.ceil((heights.max() + margin) / layer.voxel_size_mm)) + 1
+    return max(first, 0), min(stop, plan.shape[0])
+
+
+def _compute(
+    context: RunContext, state: ScannedState, transform: RigidTransform | None, plans: Sequence[ProfilePlan]
+) -> list[Float]:
+    spans = [layer_rows(plan) for plan in plans]
+    rows = (min(span[0] for span in spans), max(span[1] for span in spans))
+    source = rows if transform is None else moving_rows(context, transform, rows)
+    line_integrals, _ = read_rows(context, state, *source)
+    count = context.study.profile.subsets
+    means: list[list[Float]] = [[] for _ in plans]
+    for subset in range(count):
+        part = fbp(
+            np.ascontiguousarray(line_integrals[subset::count]),
+            state.scan.angles[subset::count],
+            padding=context.study.reconstruction.padding,
+            **fbp_options(context, state),
+        )
+        if transform is not None:
+            part = _on_reference(context, state, transform, part, source[0], rows)
+        for plan, collected in zip(plans, means, strict=True):
+            sums = empty_sums(plan) if part.size == 0 else slab_sums(plan, rows[0], part, rings=False)
+            collected.append(np.nan_to_num(sums.mean))
+        context.progress("subsets", state.name, subset, count)
+    return [np.array(collected) for collected in means]
+
+
+def _on_reference(
+    context: RunContext, state: ScannedState, transform: RigidTransform, part: Array, first: int, rows: tuple[int, int]
+) -> Array:
+    grid = context.plan.state(context.study.reference)
+    own = context.plan.state(state.name)
+    volume = SomeRows(part, first, own.volume)
+    resampled: Array = resample(
+        volume, transform, voxel_size_mm=grid.voxel_size_mm, reference_shape=grid.volume, z_range=rows
+    )
+    return resampled
+
+
+def moving_rows(context: RunContext, transform: RigidTransform, rows: tuple[int, int]) -> tuple[int, int]:
+    """Rows of a moving state that rows of the reference are interpolated from."""
+    grid = context.plan.state(context.study.reference)
+    _, ny, nx = grid.volume
+    corners = np.array([(z, y, x) for z in (rows[0], rows[1] - 1) for y in (0, ny - 1) for x in (0, nx - 1)], float)
+    moved = transform.apply(corners * grid.voxel_size_mm)[:, 0] / grid.voxel_size_mm
+    first, stop = int(np.floor(moved.min())) - 1, int(np.ceil(moved.max())) + 2
+    return max(first, 0), min(stop, grid.volume[0])
+
+
+def _plan_facts(plan: ProfilePlan) -> list[Any]:
+    layer = plan.layer
+    return [
+        plan.edges_mm.tolist(),
+        plan.radius_mm,
+        plan.normalised,
+        list(map(float, layer.near.coefficients)),
+        list(map(float, layer.far.coefficients)),
+        list(map(float, layer.axis_mm)),
+    ]
