@@ -29,7 +29,7 @@ class Surface:
     axis_mm : tuple of 2 floats
         The pellet axis (y0, x0).
     covariance : (4, 4) array
-        Of the coefficients; NaN where the surface was placed and not fitted.
+        Of the coefficients; NaN where nothing is known of it.
     fitted : bool
         False where the surface was placed by a nominal thickness.
     """
@@ -73,7 +73,7 @@ class Surface:
 
     @property
     def tilt_standard_error_deg(self) -> float:
-        """Of the tilt, first order along its azimuth; NaN for a surface that was placed."""
+        """Of the tilt, first order along its azimuth."""
         slope = np.array(self.coefficients[1:3])
         length = float(np.hypot(*slope))
         along = slope / length if length > 0 else np.array([0.0, 1.0])
@@ -84,17 +84,17 @@ class Surface:
         return float(1e3 * self.coefficients[3] * radius_mm**2)
 
     def bow_standard_error_um(self, radius_mm: float) -> float:
-        """Of the sagitta; NaN for a surface that was placed."""
+        """Of the sagitta."""
         return float(1e3 * np.sqrt(self.covariance[3, 3]) * radius_mm**2)
 
     def mean_height_mm(self, radius_mm: float) -> float:
         """Mean of z over the disc of `radius_mm` about the axis."""
         return self.coefficients[0] + 0.5 * self.coefficients[3] * radius_mm**2
 
-    def raised(self, distance_mm: float) -> "Surface":
-        """Return the same shape, placed `distance_mm` further along z."""
+    def raised(self, distance_mm: float, covariance: Float) -> "Surface":
+        """Return the same shape, placed `distance_mm` further along z; `covariance` is that of the step."""
         c0, cy, cx, cb = self.coefficients
-        return Surface((c0 + distance_mm, cy, cx, cb), self.axis_mm)
+        return Surface((c0 + distance_mm, cy, cx, cb), self.axis_mm, self.covariance + covariance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +152,7 @@ class Layer:
 
     @property
     def thickness_standard_error_mm(self) -> float:
-        """Of the mean thickness; NaN where a surface was placed by the nominal thickness."""
+        """Of the mean thickness."""
         mean = np.array([1.0, 0.0, 0.0, 0.5 * self.radius_mm**2])
         if self.covariance is not None:
             weights = np.concatenate([-mean, mean])

@@ -22,7 +22,7 @@ EDGE_RADIUS = 0.95
 REACH_VOXELS = 9
 THICKNESS_TOLERANCE = 0.1
 LIKENESS_MM = 0.015
-PRIOR_LIMIT = 0.3
+LEAST_SIGNIFICANCE = 6.0
 
 
 @dataclass(frozen=True)
@@ -221,26 +221,24 @@ class _Finder:
     def _take(
         self, group: _Group, fit: SurfaceFit, fitted: dict[int, Surface], pairs: dict[str, Float]
     ) -> list[str]:
-        warnings = []
+        warnings, weak = [], []
         for position, edge in enumerate(group.edges):
             block = slice(4 * position, 4 * position + 4)
-            error = float(np.sqrt(fit.covariance[block, block][0, 0]))
-            weak = fit.prior_share[position] > PRIOR_LIMIT or error > self.stack.voxel_size_mm
-            if weak and len(group.edges) == 1:
-                warnings.append(f"{self._name(edge)}: no contrast; placed by the nominal thickness")
+            covariance = fit.covariance[block, block]
+            error = float(np.sqrt(covariance[0, 0]))
+            if fit.significance[position] < LEAST_SIGNIFICANCE or error > self.stack.voxel_size_mm:
+                weak.append(edge)
                 continue
-            if weak:
-                warnings.append(
-                    f"{self._name(edge)}: hardly any contrast in any state; placed by the nominal thickness "
-                    f"and the shape of the other surface (± {1e3 * error:.0f} µm)"
-                )
             c0, cy, cx, cb = (float(value) for value in fit.coefficients[position])
-            fitted[edge] = Surface(
-                (c0, cy, cx, cb), self.stack.axis_mm, fit.covariance[block, block], not weak
+            fitted[edge] = Surface((c0, cy, cx, cb), self.stack.axis_mm, covariance, True)
+        for edge in weak:
+            warnings.append(
+                f"{self._name(edge)}: hardly any contrast in any state; placed by the nominal thickness "
+                "and the shape of its neighbour"
             )
         if not fit.converged:
             warnings.append(f"{self._name(group.edges[0])}: the fit of the surface did not settle")
-        if len(group.edges) == 2:
+        if len(group.edges) == 2 and not weak:
             pairs[self.order[group.edges[0]]] = self._near_first(group, fit.covariance)
         return warnings
 
@@ -264,5 +262,13 @@ class _Finder:
         for edge in range(len(self.order) + 1):
             nearest = min(fitted, key=lambda known: abs(known - edge))
             distance = float(offsets[edge] - offsets[nearest])
-            surfaces.append(fitted[edge] if edge in fitted else fitted[nearest].raised(distance))
+            placed = fitted[nearest].raised(distance, self._placing_covariance(distance))
+            surfaces.append(fitted.get(edge, placed))
         return surfaces
+
+    def _placing_covariance(self, distance_mm: float) -> Float:
+        """Uncertainty of a nominal distance, and of the likeness of two surfaces, in their coefficients."""
+        radius = self.stack.radius_mm
+        shape = [LIKENESS_MM / radius, LIKENESS_MM / radius, LIKENESS_MM / radius**2]
+        sigma = np.array([THICKNESS_TOLERANCE * distance_mm, *shape])
+        return np.diag(sigma**2)

@@ -12,6 +12,7 @@ from deltamu.recon.change.columns import SLAB_ROWS
 from deltamu.recon.errors import InputError
 
 Float = NDArray[np.float64]
+MOST_SAMPLES = 8000
 
 
 @dataclass(frozen=True)
@@ -74,17 +75,20 @@ def fit_disc(image: Float, voxel_size_mm: float, *, center_mm: tuple[float, floa
     ----------
     image : (y, x) array
         The difference of two slices through layers of one pellet: what surrounds it cancels.
-    center_mm, radius_mm : start, within about 15 % of the radius
+    center_mm, radius_mm : start, within about a tenth of the radius
 
     Notes
     -----
     The loss is soft (Huber-like), so that a blind hole or a pore does not pull the rim.
     """
     y, x = np.meshgrid(*(np.arange(size) * voxel_size_mm for size in image.shape), indexing="ij")
-    near = np.hypot(y - center_mm[0], x - center_mm[1]) < 1.3 * radius_mm
-    y, x, value = y[near], x[near], image[near]
-    inside = np.hypot(y - center_mm[0], x - center_mm[1]) < 0.7 * radius_mm
-    outside = np.hypot(y - center_mm[0], x - center_mm[1]) > 1.15 * radius_mm
+    distance = np.hypot(y - center_mm[0], x - center_mm[1])
+    # the rim holds the geometry; a fifth of the radius on either side leaves room for the start
+    near = np.abs(distance - radius_mm) < np.maximum(0.2 * radius_mm, 6 * voxel_size_mm)
+    thin = max(1, int(near.sum()) // MOST_SAMPLES)
+    y, x, value = y[near][::thin], x[near][::thin], image[near][::thin]
+    inside = np.hypot(y - center_mm[0], x - center_mm[1]) < 0.87 * radius_mm
+    outside = np.hypot(y - center_mm[0], x - center_mm[1]) > 1.13 * radius_mm
     base, level = float(np.median(value[outside])), float(np.median(value[inside]))
     noise = max(1.4826 * float(np.median(np.abs(value[inside] - level))), 1e-6)
 
@@ -99,7 +103,14 @@ def fit_disc(image: Float, voxel_size_mm: float, *, center_mm: tuple[float, floa
         [np.inf, np.inf, 1.3 * radius_mm, np.inf, np.inf, np.log(0.2 * radius_mm)],
     )
     fit = least_squares(
-        residual, start, bounds=bounds, loss="soft_l1", x_scale=[1e-2] * 3 + [0.1] * 3, max_nfev=60
+        residual,
+        start,
+        bounds=bounds,
+        loss="soft_l1",
+        x_scale=[1e-2] * 3 + [0.1] * 3,
+        ftol=1e-6,
+        xtol=1e-6,
+        max_nfev=40,
     )
     covariance = np.linalg.pinv(fit.jac.T @ fit.jac) * 2 * fit.cost / max(value.size - 6, 1)
     error = float(np.sqrt(np.max(np.diag(covariance)[:3])))
