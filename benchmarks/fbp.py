@@ -2,10 +2,10 @@
 
     python benchmarks/fbp.py [--sizes 512x720,1024x1500] [--slices 32] [--rounds 5] [--toy] [--output FOLDER]
 
-All programs reconstruct the same exact sinograms in turn, round after round, so that whatever else the machine
-does falls on all of them alike; what is compared are medians and their ratios. Accuracy is the root mean square
-error against the band-limited truth inside 0.9 of the radius; the fitted amplitude is reported beside it, not
-removed.
+All programs reconstruct the same exact sinograms in turn, round after round, so that whatever else the
+machine does falls on all of them alike; what is compared are medians and their ratios. Accuracy is the root
+mean square error against the band-limited truth inside 0.9 of the radius; the fitted amplitude is reported
+beside it, not removed.
 """
 
 import argparse

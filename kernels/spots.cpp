@@ -20,6 +20,7 @@ struct Frame {
     const float *data;
     Index rows, columns;
     float at(Index row, Index column) const { return data[row * columns + column]; }
+    bool has(Index row, Index column) const { return row >= 0 && row < rows && column >= 0 && column < columns; }
     float mirrored(Index row, Index column) const {
         return at(spots::reflect(row, rows), spots::reflect(column, columns));
     }
@@ -49,18 +50,51 @@ void mark_candidates(const float *row, const float *up, const float *down, const
     }
 }
 
-// The level a pixel has to exceed: all but the few brightest pixels at distance REACH that lie in the frame.
-float surrounding_level(const Frame &frame, Index r, Index c) {
+// What lies at distance REACH around a pixel.
+struct Surroundings {
+    float level;   // median of the means of opposite pixels: on a slope still the level of the middle
+    float bright;  // all but the few brightest are darker: what a corner of a bright part reaches
+};
+
+Surroundings surroundings(const Frame &frame, Index r, Index c) {
     constexpr Index d = spots::REACH;
-    float ring[8 * d];
-    int n = 0;
-    for (Index i = std::max<Index>(r - d, 0); i <= std::min(r + d, frame.rows - 1); ++i)
-        for (Index j = std::max<Index>(c - d, 0); j <= std::min(c + d, frame.columns - 1); ++j)
-            if (std::abs(i - r) == d || std::abs(j - c) == d) ring[n++] = frame.at(i, j);
-    if (n == 0) return frame.at(r, c);
+    float ring[8 * d], pair[8 * d];
+    int n = 0, pairs = 0;
+    for (Index i = -d; i <= d; ++i)
+        for (Index j = -d; j <= d; ++j) {
+            if ((std::abs(i) != d && std::abs(j) != d) || !frame.has(r + i, c + j)) continue;
+            ring[n++] = frame.at(r + i, c + j);
+            if (frame.has(r - i, c - j)) pair[pairs++] = 0.5f * (ring[n - 1] + frame.at(r - i, c - j));
+        }
+    if (n == 0) return {frame.at(r, c), frame.at(r, c)};
     const int rank = std::max(n - 1 - spots::FORGIVEN * n / static_cast<int>(8 * d), 0);
     std::nth_element(ring, ring + rank, ring + n);
-    return ring[rank];
+    const float bright = ring[rank];
+    return {pairs >= 6 ? spots::median(pair, pairs) : spots::median(ring, n), bright};
+}
+
+// Whether the pixel stands on an edge or a slope: along some direction the lines beside it agree with the mean of
+// their ends, and it does not. At a corner no direction has such lines.
+bool breaks_a_line(const Frame &frame, const Noise &noise, Index r, Index c) {
+    constexpr Index d = spots::REACH;
+    constexpr Index directions[4][2] = {{0, 1}, {1, 0}, {1, 1}, {1, -1}};
+    const Index p = r * frame.columns + c;
+    for (const auto &along : directions) {
+        const Index dr = along[0], dc = along[1];
+        const auto ends = [&](Index i, Index j) {
+            return 0.5f * (frame.mirrored(i + d * dr, j + d * dc) + frame.mirrored(i - d * dr, j - d * dc));
+        };
+        if (!spots::stands_out(frame.data[p], ends(r, c), noise.offset[p], noise.slope[p], noise.k2)) continue;
+        // two lines on either side, of which one may be spoilt by another spot
+        const auto goes_on = [&](Index beside) {
+            const Index i = r - beside * dc, j = c + beside * dr;
+            const float value = frame.mirrored(i, j), expected = ends(i, j);
+            return !spots::stands_out(std::max(value, expected), std::min(value, expected), noise.offset[p],
+                                      noise.slope[p], spots::STRAIGHT2);
+        };
+        if ((goes_on(-d) || goes_on(1 - d)) && (goes_on(d - 1) || goes_on(d))) return true;
+    }
+    return false;
 }
 
 // The wings of a spot: neighbours of a flagged pixel that exceed half the threshold.
@@ -70,6 +104,25 @@ void flag_wings(const Frame &frame, const Noise &noise, Index r, Index c, float 
             const Index p = i * frame.columns + j;
             if (spots::stands_out(frame.data[p], level, noise.offset[p], noise.slope[p], 0.25f * noise.k2)) mask[p] = 1;
         }
+}
+
+bool is_candidate(const Frame &frame, const Noise &noise, Index r, Index c) {
+    const Index p = r * frame.columns + c;
+    return spots::stands_out(frame.data[p], line_support(frame, r, c), noise.offset[p], noise.slope[p], noise.k2);
+}
+
+// Judge a candidate, and flag it with its wings.
+void judge(const Frame &frame, const Noise &noise, Index r, Index c, std::uint8_t *mask) {
+    const Index p = r * frame.columns + c;
+    const float value = frame.data[p], offset = noise.offset[p], slope = noise.slope[p];
+    const Surroundings around = surroundings(frame, r, c);
+    if (spots::stands_out(value, around.level, offset, slope, noise.k2) &&
+        spots::stands_out(value, around.bright, offset, slope, spots::CLEAR2)) {
+        mask[p] = 1;
+        flag_wings(frame, noise, r, c, around.bright, mask);
+    } else if (breaks_a_line(frame, noise, r, c)) {
+        mask[p] = 1;
+    }
 }
 
 void find_in_frame(const Frame &frame, const Noise &noise, std::uint8_t *mask, std::vector<std::uint8_t> &candidate) {
@@ -83,14 +136,8 @@ void find_in_frame(const Frame &frame, const Noise &noise, std::uint8_t *mask, s
         mark_candidates(frame.data + start, up, down, noise.offset + start, noise.slope + start, noise.k2, columns,
                         candidate.data());
         for (Index c = 0; c < columns; ++c) {
-            const Index p = start + c;
-            if (c < d || c >= columns - d)
-                candidate[c] = spots::stands_out(frame.data[p], line_support(frame, r, c), noise.offset[p],
-                                                 noise.slope[p], noise.k2);
-            if (!candidate[c]) continue;
-            const float level = surrounding_level(frame, r, c);
-            if (spots::stands_out(frame.data[p], level, noise.offset[p], noise.slope[p], noise.k2))
-                flag_wings(frame, noise, r, c, level, mask);
+            if (c < d || c >= columns - d) candidate[c] = is_candidate(frame, noise, r, c);
+            if (candidate[c]) judge(frame, noise, r, c, mask);
         }
     }
 }
@@ -109,6 +156,35 @@ float unflagged_median(const Frame &frame, const std::uint8_t *mask, Index r, In
     return values.empty() ? frame.at(r, c) : spots::median(values.data(), static_cast<int>(values.size()));
 }
 
+void fill_frame(const Frame &frame, const std::uint8_t *mask, float *out) {
+    std::vector<float> values;
+    const std::uint8_t *end = mask + frame.rows * frame.columns;
+    for (const std::uint8_t *hit = mask; hit < end; ++hit) {
+        hit = static_cast<const std::uint8_t *>(std::memchr(hit, 1, static_cast<std::size_t>(end - hit)));
+        if (!hit) return;
+        const Index p = hit - mask;
+        out[p] = unflagged_median(frame, mask, p / frame.columns, p % frame.columns, values);
+    }
+}
+
+// Look once more around what was flagged: the middle of a long track is protected by its ends until they are gone.
+void find_again(const Frame &frame, const Noise &noise, std::uint8_t *mask, std::vector<float> &filled) {
+    constexpr Index d = spots::REACH;
+    const Index size = frame.rows * frame.columns;
+    if (!std::memchr(mask, 1, static_cast<std::size_t>(size))) return;
+    filled.assign(frame.data, frame.data + size);
+    fill_frame(frame, mask, filled.data());
+    const std::vector<std::uint8_t> first(mask, mask + size);
+    const Frame clean{filled.data(), frame.rows, frame.columns};
+    for (Index p = 0; p < size; ++p) {
+        if (!first[p]) continue;
+        const Index r = p / frame.columns, c = p % frame.columns;
+        for (Index i = std::max<Index>(r - d, 0); i <= std::min(r + d, frame.rows - 1); ++i)
+            for (Index j = std::max<Index>(c - d, 0); j <= std::min(c + d, frame.columns - 1); ++j)
+                if (!mask[i * frame.columns + j] && is_candidate(clean, noise, i, j)) judge(clean, noise, i, j, mask);
+    }
+}
+
 void require_frames(const Frames &frames) {
     if (frames.ndim() != 3) throw std::invalid_argument("frames: expected (n, row, column)");
 }
@@ -125,9 +201,13 @@ void find_spots(const Frames &frames, const Frames &offset, const Frames &slope,
 #pragma omp parallel
     {
         std::vector<std::uint8_t> candidate(static_cast<std::size_t>(columns));
+        std::vector<float> filled;
 #pragma omp for schedule(static)
-        for (Index k = 0; k < n; ++k)
-            find_in_frame({data + k * size, rows, columns}, noise, flags + k * size, candidate);
+        for (Index k = 0; k < n; ++k) {
+            const Frame frame{data + k * size, rows, columns};
+            find_in_frame(frame, noise, flags + k * size, candidate);
+            find_again(frame, noise, flags + k * size, filled);
+        }
     }
 }
 
@@ -139,22 +219,8 @@ void fill_flagged(Frames frames, const Mask &mask) {
     float *data = frames.mutable_data();
     const std::uint8_t *flags = mask.data();
     py::gil_scoped_release release;
-#pragma omp parallel
-    {
-        std::vector<float> values;
-#pragma omp for schedule(static)
-        for (Index k = 0; k < n; ++k) {
-            const Frame frame{data + k * size, rows, columns};
-            const std::uint8_t *flag = flags + k * size;
-            const std::uint8_t *end = flag + size;
-            for (const std::uint8_t *hit = flag; hit < end; ++hit) {
-                hit = static_cast<const std::uint8_t *>(std::memchr(hit, 1, static_cast<std::size_t>(end - hit)));
-                if (!hit) break;
-                const Index p = hit - flag;
-                data[k * size + p] = unflagged_median(frame, flag, p / columns, p % columns, values);
-            }
-        }
-    }
+#pragma omp parallel for schedule(static)
+    for (Index k = 0; k < n; ++k) fill_frame({data + k * size, rows, columns}, flags + k * size, data + k * size);
 }
 
 void local_median(const Frames &frames, Index window, Frames result) {

@@ -10,6 +10,10 @@ namespace spots {
 constexpr std::ptrdiff_t REACH = 3;
 // So many of the 24 pixels at that distance may be brighter: a second hit next to the first, the two ends of a thin line.
 constexpr int FORGIVEN = 4;
+// Standard deviations, squared, by which a spot exceeds the bright pixels around it; a corner is no brighter than they.
+constexpr float CLEAR2 = 4.0f;
+// Standard deviations, squared, within which a line of pixels goes straight on.
+constexpr float STRAIGHT2 = 16.0f;
 
 // Index mirrored at the border, the border pixel counted twice.
 inline std::ptrdiff_t reflect(std::ptrdiff_t index, std::ptrdiff_t size) {

@@ -53,9 +53,10 @@ def find_spots(
 ) -> NDArray[np.bool_]:
     """Pixels that belong to bright spots of up to about 3 by 3 pixels.
 
-    A pixel is flagged when it exceeds the pixels at a distance of three by `threshold` standard deviations,
-    in whatever direction one leaves it: edges, corners and straight lines of a real object continue in at
-    least one. Neighbours of a flagged pixel are flagged from half the threshold.
+    A pixel is flagged when it exceeds the level of the pixels at a distance of three by `threshold` standard
+    deviations, and is clearly brighter than they are in whatever direction one leaves it: edges, corners and
+    straight lines of a real object continue in at least one. Neighbours of a flagged pixel are flagged from
+    half the threshold.
 
     Parameters
     ----------

@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _tell(Cancelled("interrupted"), Cancelled.exit_status, debug=options.debug)
     except MemoryError as error:
-        return _tell(error, 3, debug=options.debug, text="not enough memory; try --memory with less, or fewer rows")
+        return _tell(
+            error, 3, debug=options.debug, text="not enough memory; try --memory with less, or fewer rows"
+        )
     except BrokenPipeError:
         return 0
 
@@ -46,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser = argparse.ArgumentParser(
-        prog="deltamu", description="Where did the lithium go, how much, and how sure are we?", parents=[shared]
+        prog="deltamu",
+        description="Where did the lithium go, how much, and how sure are we?",
+        parents=[shared],
     )
     parser.add_argument("--version", action="version", version=f"deltamu {metadata.version('deltamu')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -56,17 +60,29 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    _add_demo(add("demo", _demo, "simulate three raw scans of a Li-S cell, run the study on them, compare with the truth"))
+    _add_demo(
+        add(
+            "demo",
+            _demo,
+            "simulate three raw scans of a Li-S cell, run the study on them, compare with the truth",
+        )
+    )
     new = add("new", _new, "look at scan folders or files and write a commented study.toml")
     new.add_argument("folder", type=Path, help="folder that holds the scans; study.toml is written into it")
-    check = add("check", _check, "validate a study and print its plan (shapes, angles, memory, disk, time); touch nothing")
+    check = add(
+        "check",
+        _check,
+        "validate a study and print its plan (shapes, angles, memory, disk, time); touch nothing",
+    )
     check.add_argument("study", type=Path)
     check.add_argument("--memory", help="limit, for example 4G")
     _add_run(add("run", _run, "run the whole chain; continues where a stopped run left off"))
     _add_recon(add("recon", _recon, "reconstruct one scan to one volume (.zarr or a TIFF folder)"))
     center = add("center", _center, "find the centre of rotation and draw the picture to judge it by")
     center.add_argument("scan", type=Path)
-    center.add_argument("-o", "--output", type=Path, help="picture to write (default: center.png beside the working folder)")
+    center.add_argument(
+        "-o", "--output", type=Path, help="picture to write (default: center.png beside the working folder)"
+    )
     _add_scan_options(center)
     report = add("report", _report, "write the HTML report of a finished study again")
     report.add_argument("folder", type=Path, help="output folder of a study")
@@ -74,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("folder", type=Path, help="output folder of a study")
     export.add_argument("--format", choices=("tiff", "nrrd", "hdf5"), default="tiff")
     export.add_argument("-o", "--output", type=Path, help="folder to write into (default: FOLDER/export)")
-    export.add_argument("--only", action="append", help="image to export, for example changes/discharged-pristine/delta_mu")
+    export.add_argument(
+        "--only", action="append", help="image to export, for example changes/discharged-pristine/delta_mu"
+    )
     add("info", _info, "versions, devices, memory, what is missing and how to get it")
     for entry in metadata.entry_points(group="deltamu.commands"):
         entry.load()(add)
@@ -106,7 +124,9 @@ def _add_resources(parser: argparse.ArgumentParser) -> None:
 def _add_recon(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scan", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--filter", default="hann", choices=("ram-lak", "shepp-logan", "cosine", "hamming", "hann", "parzen"))
+    parser.add_argument(
+        "--filter", default="hann", choices=("ram-lak", "shepp-logan", "cosine", "hamming", "hann", "parzen")
+    )
     parser.add_argument("--cutoff", type=float, default=1.0)
     parser.add_argument("--center", type=float, help="pixels; found when not given")
     parser.add_argument("--padding", choices=("zero", "edge"), default="zero")
@@ -180,7 +200,11 @@ def _recon(options: argparse.Namespace) -> int:
 def _center(options: argparse.Namespace) -> int:
     from deltamu.recon.study.single_scan import report_center
 
-    print(report_center(options.scan, picture=options.output or Path("center.png"), settings=_key_values(options.set)))
+    print(
+        report_center(
+            options.scan, picture=options.output or Path("center.png"), settings=_key_values(options.set)
+        )
+    )
     return 0
 
 
@@ -222,7 +246,7 @@ def _key_values(pairs: Sequence[str]) -> dict[str, object]:
     return values
 
 
-class _cancel_on_interrupt:  # noqa: N801 - reads as a with-statement
+class _cancel_on_interrupt:
     """Turn the first Ctrl-C into a request to stop after the current piece; a second one interrupts at once."""
 
     def __enter__(self) -> Callable[[], bool]:
@@ -236,7 +260,11 @@ class _cancel_on_interrupt:  # noqa: N801 - reads as a with-statement
         if self._asked.is_set():
             raise KeyboardInterrupt
         self._asked.set()
-        print("deltamu: stopping after the current piece (Ctrl-C again to stop at once)", file=sys.stderr, flush=True)
+        print(
+            "deltamu: stopping after the current piece (Ctrl-C again to stop at once)",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def __exit__(self, *exception: object) -> None:
         if self._previous is not None:

@@ -58,7 +58,9 @@ class RigidTransform:
     def __matmul__(self, first: "RigidTransform") -> "RigidTransform":
         """Return `first`, then `self`, as one motion about the centre of `first`."""
         center = np.asarray(first.center_mm)
-        return from_matrix(self.matrix @ first.matrix, self.apply(first.apply(center)) - center, first.center_mm)
+        return from_matrix(
+            self.matrix @ first.matrix, self.apply(first.apply(center)) - center, first.center_mm
+        )
 
     def about(self, center_mm: tuple[float, float, float]) -> "RigidTransform":
         """Return the same motion written about another centre."""
@@ -99,7 +101,9 @@ def _matrix_from_vector(vector_zyx: Float) -> Float:
 
 
 def _vector_from_matrix(matrix: Float) -> Float:
-    skew = 0.5 * np.array([matrix[1, 2] - matrix[2, 1], matrix[2, 0] - matrix[0, 2], matrix[0, 1] - matrix[1, 0]])
+    skew = 0.5 * np.array(
+        [matrix[1, 2] - matrix[2, 1], matrix[2, 0] - matrix[0, 2], matrix[0, 1] - matrix[1, 0]]
+    )
     sine = float(np.linalg.norm(skew))
     angle = float(np.arctan2(sine, 0.5 * (np.trace(matrix) - 1)))
     if sine < 1e-12:
@@ -132,9 +136,11 @@ def view_weights(angles: NDArray[np.floating]) -> Float:
     """
     theta = np.asarray(angles, float).ravel()
     if theta.size == 0 or not np.all(np.isfinite(theta)):
-        raise InputError(f"angles: found {theta.size} values, some not finite; expected at least one finite angle")
+        raise InputError(
+            f"angles: found {theta.size} values, some not finite; expected at least one finite angle"
+        )
     # 1e-7 rad is a millionth of a pixel at any detector: views closer than that are the same view
-    folded = np.round(np.mod(theta, np.pi) / 1e-7).astype(np.int64) % int(round(np.pi / 1e-7))
+    folded = np.round(np.mod(theta, np.pi) / 1e-7).astype(np.int64) % round(np.pi / 1e-7)
     unique, inverse, count = np.unique(folded, return_inverse=True, return_counts=True)
     if unique.size == 1:
         return np.full(theta.size, np.pi / theta.size)

@@ -66,7 +66,9 @@ def test_wheel_imports_everything_and_carries_every_data_file(tmp_path):
 
 
 def test_importing_recon_does_not_bring_matplotlib():
-    program = "import sys, deltamu.recon.cli; assert 'matplotlib' not in sys.modules and 'zarr' not in sys.modules"
+    program = (
+        "import sys, deltamu.recon.cli; assert 'matplotlib' not in sys.modules and 'zarr' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", program], check=True)
 
 

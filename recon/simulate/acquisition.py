@@ -1,4 +1,4 @@
-"""One simulated scan: line up the scene, record every frame, write it under its final name when it is complete."""
+"""One simulated scan: record every frame of a scene, and name the files when they are complete."""
 
 import json
 import os
@@ -131,7 +131,7 @@ def _record(
 
 
 class _Camera:
-    """Draws the frames of one scan; every frame has its own random numbers, so blocks and threads do not matter."""
+    """Draws the frames of one scan; each has its own random numbers, whatever the blocks and threads."""
 
     def __init__(
         self, detector: Detector, identity: ScanIdentity, plan: ScanPlan, transmission: Array

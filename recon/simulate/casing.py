@@ -1,7 +1,7 @@
 """Line integrals through sleeve and housing, exact: tilted cylinders, and a notch cut out of the housing.
 
-A ray of the view at angle theta through the detector point (u, v), in mm from the rotation axis and from row 0, is
-the line {(z, y, x) = (v, y0 + u sin(theta), x0 + u cos(theta)) + t (0, cos(theta), −sin(theta))}.
+A ray of the view at angle theta through the detector point (u, v), in mm from the rotation axis and from
+row 0, is the line {(z, y, x) = (v, y0 + u sin(theta), x0 + u cos(theta)) + t (0, cos(theta), −sin(theta))}.
 """
 
 from dataclasses import dataclass
@@ -86,11 +86,11 @@ class Casing:
             ]
         )
 
-    def notch_chord(self, rays: Rays) -> Float:
+    def notch_chord(self, rays: Rays) -> Array:
         """Length in cm of every ray inside the notch."""
         origin, direction = self._in_sample(rays)
         half, outer = NOTCH_SIDE_MM / 2, self.cell.housing_mm
-        low, high = np.full(origin.shape[1:], -np.inf), np.full(origin.shape[1:], np.inf)
+        low, high = _cylinder(origin, direction, outer)
         slabs = (
             (NOTCH_HEIGHT_MM - half, NOTCH_HEIGHT_MM + half),
             (-half, half),
@@ -99,41 +99,44 @@ class Casing:
         for axis, (start, stop) in enumerate(slabs):
             near, far = _slab(origin[axis], direction[axis], start, stop)
             low, high = np.maximum(low, near), np.minimum(high, far)
-        near, far = _cylinder(origin, direction, outer)
-        return np.asarray(np.maximum(np.minimum(high, far) - np.maximum(low, near), 0) / 10)
+        # rays that miss the cylinder run from +inf to −inf
+        return np.maximum(high - low, 0) / np.float32(10)
 
     def notch_shadow(self, theta: float) -> tuple[float, float, float, float]:
         """Rectangle (v start, v stop, u start, u stop) in mm outside which no ray meets the notch."""
         center = np.array([NOTCH_HEIGHT_MM, 0.0, self.cell.housing_mm - NOTCH_SIDE_MM / 2])
         z, y, x = self.pose.apply(_from_notch(center))
         u = (x - self.axis_mm[1]) * np.cos(theta) + (y - self.axis_mm[0]) * np.sin(theta)
-        # half diagonal of the notch, and the little that its curved outside sticks out
-        reach = 0.9 * NOTCH_SIDE_MM
-        return z - reach, z + reach, u - reach, u + reach
+        # half a side and what the tilt adds; half a diagonal and what the curved outside adds
+        half, across = 0.55 * NOTCH_SIDE_MM, 0.75 * NOTCH_SIDE_MM
+        return z - half, z + half, u - across, u + across
 
     def _radii(self) -> tuple[float, float, float]:
         return self.cell.radius_mm, self.cell.sleeve_mm, self.cell.housing_mm
 
     def _axis_distance(self, rays: Rays) -> tuple[Array, float]:
-        """Distance of every ray from the axis of the bore, and the length of a chord per that of a level one."""
+        """Distance of every ray from the axis of the bore, and the stretch of its chord by the tilt."""
         axis = self.pose.matrix[:, 0]
         normal = np.cross(rays.direction, axis)
         length = float(np.linalg.norm(normal))
         normal /= length
         start = np.array([0.0, *self.axis_mm]) - self.pose.apply(np.zeros(3))
         offset = float(start @ normal)
-        distance = rays.u_mm * float(rays.across() @ normal) + rays.v_mm * normal[0] + offset
-        return np.asarray(distance, np.float32), 1.0 / length
+        along = (rays.v_mm * normal[0] + offset).astype(np.float32)
+        distance = (rays.u_mm * float(rays.across() @ normal)).astype(np.float32) + along
+        return np.asarray(distance), 1.0 / length
 
-    def _in_sample(self, rays: Rays) -> tuple[Float, Float]:
-        """Origins (3, row, column) and direction of the rays, in the frame of the sample turned to the notch."""
-        u, v = np.broadcast_arrays(rays.u_mm, rays.v_mm)
-        across = rays.across()
-        points = np.stack([v, self.axis_mm[0] + u * across[1], self.axis_mm[1] + u * across[2]], axis=-1)
-        turn = _notch_rotation()
-        origin = self.pose.inverse().apply(points) @ turn.T
-        direction = turn @ (self.pose.matrix.T @ rays.direction)
-        return np.moveaxis(origin, -1, 0), direction
+    def _in_sample(self, rays: Rays) -> tuple[list[Array], Float]:
+        """Origins (z, y, x) and direction of the rays, in the sample turned to the notch."""
+        turn = _notch_rotation() @ self.pose.matrix.T
+        start = _notch_rotation() @ self.pose.inverse().apply(np.array([0.0, *self.axis_mm]))
+        across, along = turn @ rays.across(), turn[:, 0]
+        origin = [
+            (rays.u_mm * across[axis]).astype(np.float32)
+            + (rays.v_mm * along[axis] + start[axis]).astype(np.float32)
+            for axis in range(3)
+        ]
+        return origin, turn @ rays.direction
 
 
 def _chord(distance_squared: Array, radius: float) -> Array:
@@ -153,21 +156,20 @@ def _from_notch(point: Float) -> Float:
     return np.asarray(_notch_rotation().T @ point)
 
 
-def _slab(origin: Float, direction: float, start: float, stop: float) -> tuple[Float, Float]:
+def _slab(origin: Array, direction: float, start: float, stop: float) -> tuple[Array, Array]:
     """Enter and leave start ≤ origin + t direction ≤ stop."""
-    if abs(direction) < 1e-12:
-        outside = (origin < start) | (origin > stop)
-        return np.where(outside, np.inf, -np.inf), np.where(outside, -np.inf, np.inf)
-    first, second = (start - origin) / direction, (stop - origin) / direction
+    # a ray exactly along the slab is tilted by less than a micrometre over the cell
+    slope = np.float32(1 / direction if abs(direction) > 1e-7 else 1e7)
+    first, second = (np.float32(start) - origin) * slope, (np.float32(stop) - origin) * slope
     return np.minimum(first, second), np.maximum(first, second)
 
 
-def _cylinder(origin: Float, direction: Float, radius: float) -> tuple[Float, Float]:
+def _cylinder(origin: list[Array], direction: Float, radius: float) -> tuple[Array, Array]:
     """Enter and leave an infinite cylinder about z."""
-    a = direction[1] ** 2 + direction[2] ** 2
-    b = origin[1] * direction[1] + origin[2] * direction[2]
-    c = origin[1] ** 2 + origin[2] ** 2 - radius**2
-    inside = b**2 - a * c
+    a = np.float32(direction[1] ** 2 + direction[2] ** 2)
+    b = origin[1] * np.float32(direction[1]) + origin[2] * np.float32(direction[2])
+    inside = b * b - a * (origin[1] ** 2 + origin[2] ** 2 - np.float32(radius**2))
     root = np.sqrt(np.maximum(inside, 0))
     missed = inside <= 0
-    return np.where(missed, np.inf, (-b - root) / a), np.where(missed, -np.inf, (-b + root) / a)
+    infinite = np.float32(np.inf)
+    return np.where(missed, infinite, (-b - root) / a), np.where(missed, -infinite, (-b + root) / a)

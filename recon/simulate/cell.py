@@ -87,7 +87,7 @@ class Cell:
         return dict(zip(LAYERS, (plunger_mm, *inner, plunger_mm), strict=True))
 
     def indium_x(self, mean_lithiation: float) -> float:
-        """Composition of the anode when the cathode holds `mean_lithiation`: what one gains the other loses."""
+        """Composition of the anode at a mean lithiation of the cathode: one gains what the other loses."""
         moved = 2 * materials.cathode_sulfur_mol_per_cm3() * self.cathode_mm * mean_lithiation
         return self.pristine_indium_x - moved / (materials.indium_mol_per_cm3() * self.indium_mm)
 
@@ -154,7 +154,7 @@ def charge_mah(cell: Cell, to: CellState, origin: CellState) -> float:
 
 @dataclass(frozen=True)
 class CellMaterials:
-    """What a beam sees of each part: one number per channel, cm⁻¹ (or cm⁻¹ Å⁻¹ for the absorption of a spectrum).
+    """What a beam sees of each part: one number per channel, cm⁻¹ (absorption of a spectrum: cm⁻¹ Å⁻¹).
 
     Attributes
     ----------

@@ -130,7 +130,7 @@ def change_errors(
     ----------
     truth : Truth
     delta_mu : (z, y, x) array
-        Measured, cm⁻¹, on the voxels `truth.box.slices` of the reference grid; NaN where nothing was measured.
+        Measured, cm⁻¹, on the voxels `truth.box.slices` of the reference grid; NaN where it is missing.
     change : str
         For example "discharged-pristine".
     core_fraction : float

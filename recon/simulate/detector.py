@@ -1,7 +1,7 @@
 """The detector: its faults, which stay, and its frames, which are drawn.
 
-Order of the draw: neutrons that are counted (Poisson), light per neutron (excess noise), light spread, gain of the
-pixel, read-out, gamma hits, 16 bits.
+Order of the draw: neutrons that are counted (Poisson), light per neutron (excess noise), light spread, gain
+of the pixel, read-out, gamma hits, 16 bits.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """What fills the bore of the cell, as a function of position: sampled on any grid in any pose.
 
-A voxel that an interface crosses gets a mixture by the signed distance of its centre from the interface, which
-conserves volume to second order in the voxel size.
+A voxel that an interface crosses gets a mixture by the signed distance of its centre from the interface,
+which conserves volume to second order in the voxel size.
 """
 
 from collections.abc import Sequence
@@ -212,7 +212,7 @@ def _grain(field: PelletField, grid: _Grid) -> Array:
 def _add_lithium(
     field: PelletField, grid: _Grid, values: Array, height: Array, x: Array, share: Occupancy
 ) -> None:
-    """Add the uptake of the cathode; depth runs between the rough faces, so that each column holds its charge."""
+    """Add the uptake of the cathode; depth runs between the rough faces: each column holds its charge."""
     if not np.any(field.lithiation.table):
         return
     near, far = field.interfaces()[4:6]

@@ -11,7 +11,7 @@ from deltamu.recon.simulate.textures import RandomField
 Array = NDArray[np.float32]
 Float = NDArray[np.float64]
 
-_LEVELS = 41
+_LEVELS = 21
 _TABLE = 1025
 
 
@@ -38,11 +38,12 @@ class Lithiation:
 
 
 def make_lithiation(cell: Cell, state: CellState, texture: RandomField) -> Lithiation:
-    """Normalise every depth, so that the mean over the disc is the profile in spite of texture and clipping."""
-    levels = np.linspace(0, 1, _LEVELS)
+    """Normalise every depth: the mean over the disc is the profile in spite of texture and clipping."""
+    x, levels = np.linspace(0, 1, _TABLE), np.linspace(0, 1, _LEVELS)
+    if not np.any(state.profile(x)):
+        return Lithiation(x, np.zeros_like(x))
     lateral = _disc(cell)
     correction = np.array([_correction(cell, state, texture, lateral, level) for level in levels])
-    x = np.linspace(0, 1, _TABLE)
     return Lithiation(x, state.profile(x) * np.interp(x, levels, correction))
 
 

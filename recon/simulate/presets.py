@@ -162,7 +162,7 @@ class Instrument:
     gain_rms : float
         Fixed differences between pixels.
     gain_drift : float
-        Relative step of every pixel's gain between the flats before and the scan, and again before the flats after.
+        Relative step of every pixel's gain between the flats before and the scan, and before the flats after.
     dead_fraction, line_fraction : float
         Share of pixels that are dead or hot, and that lie on a line defect.
     spot_rate, spot_mean_adu : float

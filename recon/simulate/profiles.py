@@ -1,7 +1,7 @@
 """How lithium is distributed over the depth of the cathode, in closed form.
 
-A profile maps x = (d − d0) / (d_max − d0), 0 at the separator and 1 at the collector, to u, the fraction of the
-sulfur that has become Li2S.
+A profile maps x = (d − d0) / (d_max − d0), 0 at the separator and 1 at the collector, to u, the fraction of
+the sulfur that has become Li2S.
 """
 
 from collections.abc import Callable

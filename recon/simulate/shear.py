@@ -1,4 +1,4 @@
-"""Small rotations and shifts of line integrals in the plane of the detector, by two shears with cubic weights."""
+"""Small rotations and shifts of a view in the plane of the detector, by two shears with cubic weights."""
 
 import numpy as np
 from numpy.typing import NDArray

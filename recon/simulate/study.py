@@ -1,4 +1,4 @@
-"""Three raw scans of a lithium-sulfur cell on disk, as three instruments would have written them, and their truth."""
+"""Three raw scans of a lithium-sulfur cell, as three instruments would have written them, and the truth."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -28,7 +28,7 @@ from deltamu.recon.simulate.cell import (
 )
 from deltamu.recon.simulate.detector import Detector, expected_flat, make_detector
 from deltamu.recon.simulate.field import PelletField
-from deltamu.recon.simulate.lithiation import make_lithiation
+from deltamu.recon.simulate.lithiation import Lithiation, make_lithiation
 from deltamu.recon.simulate.poses import axis_column, body_registration, sample_pose, view_geometry
 from deltamu.recon.simulate.presets import Beam, Instrument, Preset, find_beam, find_preset
 from deltamu.recon.simulate.scan_files import WRITERS
@@ -266,6 +266,7 @@ class _Builder:
 
     def __init__(self, settings: _Settings) -> None:
         self._settings = settings
+        self._lithiation: dict[str, Lithiation] = {}
 
     @cached_property
     def detector(self) -> Detector:
@@ -291,8 +292,10 @@ class _Builder:
     def field(self, state: str, channels: Channels) -> PelletField:
         """Return the contents of the bore in a state."""
         shown, cell = self.cell_state(state), self._settings.cell
-        lithiation = make_lithiation(cell, shown, self.textures.lithium)
-        return PelletField(cell, shown, cell_materials(shown, channels), self.textures, lithiation)
+        if shown.name not in self._lithiation:
+            self._lithiation[shown.name] = make_lithiation(cell, shown, self.textures.lithium)
+        materials = cell_materials(shown, channels)
+        return PelletField(cell, shown, materials, self.textures, self._lithiation[shown.name])
 
     def scene(self, state: str) -> Scene:
         """Return everything that stands in the beam."""

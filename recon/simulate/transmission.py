@@ -1,7 +1,7 @@
 """The noise-free transmission of a cell at every view: exact casing, voxelised pellet, fine rays, pixels.
 
-The pellet is sampled directly in the pose of the scan on a grid finer than the detector, projected on to a finer
-detector, and turned into transmission before it is blurred and averaged over pixels.
+The pellet is sampled directly in the pose of the scan on a grid finer than the detector, projected on to a
+finer detector, and turned into transmission before it is blurred and averaged over pixels.
 """
 
 from collections.abc import Callable, Iterator
@@ -63,7 +63,7 @@ def clean_transmission(
     pool: ThreadPoolExecutor,
     after_block: Callable[[int, int], None] = lambda done, total: None,
 ) -> Array:
-    """Transmission (angle, row, column) before counting: no scatter, no tail of the line spread, no light spread.
+    """Transmission (angle, row, column) before counting: without scatter, wide line spread and light spread.
 
     Parameters
     ----------
@@ -191,12 +191,12 @@ class _Window:
         preset, views = self._scene.preset, self._scene.views
         row = (self._rows[:, None] + 0.5) / preset.fine - 0.5 - views.jitter_px[view, 0]
         column = (self._columns[None, :] + 0.5) / preset.fine - 0.5 - views.jitter_px[view, 1]
-        u, v = column - views.center_px, row - (preset.rows - 1) / 2
-        roll = np.tan(views.roll)
-        across = u - roll * v
-        along = v + roll * u
-        pixel = preset.pixel_size_mm
-        return (along + (preset.rows - 1) / 2) * pixel, across * pixel
+        middle, pixel = (preset.rows - 1) / 2, preset.pixel_size_mm
+        u, v = column - views.center_px, row - middle
+        if views.roll:
+            roll = np.tan(views.roll)
+            u, v = u - roll * v, v + roll * u
+        return (v + middle) * pixel, u * pixel
 
     def add_pellet(self, pellet: Array, view: int, depth: Array) -> None:
         """Add the pellet's line integrals (channel, row, column) to those of all rays."""
@@ -226,7 +226,7 @@ class _Window:
             return
         part = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
         seen = Rays(rays.theta, _part(rays.u_mm, part), _part(rays.v_mm, part))
-        chord = casing.notch_chord(seen).astype(np.float32)
+        chord = casing.notch_chord(seen)
         for channel, coefficient in enumerate(casing.housing):
             depth[(channel, *part)] -= np.float32(coefficient) * chord
 

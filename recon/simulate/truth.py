@@ -1,7 +1,7 @@
 """What the simulated cell really is, on the voxels of the pristine reconstruction; a run never opens it.
 
-Everything is stated in the scan of the first state: its grid, and the other states moved on to it by the motion of
-separator, cathode and collector C.
+Everything is stated in the scan of the first state: its grid, and the other states moved on to it by the
+motion of separator, cathode and collector C.
 """
 
 import json
@@ -18,7 +18,6 @@ from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.simulate.cell import Cell
 from deltamu.recon.simulate.field import PelletField, sample_field
-from deltamu.recon.simulate.poses import field_middle_mm
 from deltamu.recon.simulate.presets import Preset
 
 Array = NDArray[np.float32]
@@ -95,8 +94,8 @@ def truth_box(cell: Cell, pose: RigidTransform, preset: Preset) -> TruthBox:
     start, end = cell.cathode_start_mm, cell.cathode_start_mm + cell.cathode_mm
     side = cell.radius_mm + LATERAL_MARGIN_MM
     ends = pose.apply(np.array([[start - AXIAL_MARGIN_MM, 0, 0], [end + AXIAL_MARGIN_MM, 0, 0]]))
-    low = ends.min(axis=0) - [0, side, side]
-    high = ends.max(axis=0) + [0, side, side]
+    around = np.array([0.0, side, side])
+    low, high = ends.min(axis=0) - around, ends.max(axis=0) + around
     size = np.array([preset.rows, preset.columns, preset.columns])
     first = np.maximum(np.floor(low / preset.pixel_size_mm).astype(int), 0)
     last = np.minimum(np.ceil(high / preset.pixel_size_mm).astype(int) + 1, size)
@@ -135,7 +134,7 @@ def _box_affine(pose: RigidTransform, box: TruthBox, preset: Preset, row: int, f
 
 
 def depth_and_radius(cell: Cell, pose: RigidTransform, box: TruthBox, preset: Preset) -> tuple[Array, Array]:
-    """Depth below the smooth separator|cathode surface and distance from the bore axis, at voxel centres, mm."""
+    """Depth from the smooth separator|cathode surface, distance from the bore axis; voxel centres, mm."""
     index = np.indices(box.shape).reshape(3, -1).T
     affine = _box_affine(pose, box, preset, 0, fine=1)
     points = index @ affine[:, :3].T + affine[:, 3]
@@ -208,9 +207,3 @@ def _from_json(found: Mapping[str, list[float]]) -> RigidTransform:
         for z, y, x in (found[k] for k in ("rotation_deg", "translation_mm", "center_mm"))
     )
     return RigidTransform(rotation, translation, center)
-
-
-def field_middle(preset: Preset) -> tuple[float, float, float]:
-    """Middle of the reference grid, (z, y, x) in mm."""
-    z, y, x = field_middle_mm(preset)
-    return float(z), float(y), float(x)

@@ -51,7 +51,9 @@ def _collect(
     return Comparison(
         registration={name: _registration(facts) for name, facts in registered.facts.items()},
         registration_diagnostics={
-            name: {key: facts[key] for key in ("iterations", "residual_voxel", "correlation", "overlap", "mask")}
+            name: {
+                key: facts[key] for key in ("iterations", "residual_voxel", "correlation", "overlap", "mask")
+            }
             for name, facts in registered.facts.items()
         },
         layers={name: _layer(context, stack, name) for name in stack.order},

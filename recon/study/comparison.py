@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from deltamu.recon.change.depth import depth_slab, height_map, labels_slab
 from deltamu.recon.change.difference import difference
-from deltamu.recon.change.masks import layer_mask
 from deltamu.recon.change.layer_stack import LayerStack, Surface
 from deltamu.recon.change.layers import find_layers
+from deltamu.recon.change.masks import layer_mask
 from deltamu.recon.change.registration import Registration, region_disagreement, register
 from deltamu.recon.change.resampling import resample, resample_sigma
 from deltamu.recon.change.stack import find_stack
@@ -25,13 +25,15 @@ from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.run_context import RunContext, Slabs
 from deltamu.recon.study.settings import LayerSettings, split_change
 from deltamu.recon.study.storage import Done, write_piece
-from deltamu.recon.volumes.image import finish_image
+from deltamu.recon.volumes.image import Image, finish_image
 from deltamu.recon.volumes.open import open_image, write_map
 from deltamu.recon.volumes.volume import Volume
 
 Array = NDArray[np.float32]
 # the housing and the mask may disagree by this much before the report says so
 HOUSING_TOLERANCE_VOXEL = 0.05
+# distance of the mask from layers that change: blur, smoothing and the gradient's neighbours reach this far
+MASK_MARGIN_VOXELS = 4
 
 
 @dataclass(frozen=True)
@@ -91,14 +93,18 @@ def approximate_stack(context: RunContext, settings: str) -> LayerStack:
     return stack_from_facts(payload["stack"])
 
 
-def register_states(context: RunContext, stack: LayerStack, hashes: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+def register_states(
+    context: RunContext, stack: LayerStack, hashes: Mapping[str, str]
+) -> dict[str, Mapping[str, Any]]:
     """Lay every compared state over the reference, on the parts without change."""
     reference = context.study.reference
     facts = {}
     states = compared_states(context)
     masks = _Masks(context, stack)
     for index, state in enumerate(states):
-        settings = settings_hash(hashes[reference], hashes[state], context.study.registration, layer_settings(context))
+        settings = settings_hash(
+            hashes[reference], hashes[state], context.study.registration, layer_settings(context)
+        )
 
         def align(state: str = state) -> tuple[Slabs, Mapping[str, Any]]:
             return [], _align(context, state, masks)
@@ -111,13 +117,18 @@ def register_states(context: RunContext, stack: LayerStack, hashes: Mapping[str,
 
 
 def resample_states(
-    context: RunContext, facts: Mapping[str, Mapping[str, Any]], scanned: Mapping[str, ScannedState], hashes: Mapping[str, str]
+    context: RunContext,
+    facts: Mapping[str, Mapping[str, Any]],
+    scanned: Mapping[str, ScannedState],
+    hashes: Mapping[str, str],
 ) -> Registered:
     """Write every compared state on the reference grid, with the noise that interpolation leaves."""
     transforms = {state: transform_from_facts(fact) for state, fact in facts.items()}
     done = {context.study.reference: hashes[context.study.reference]}
     for state, transform in transforms.items():
-        done[state] = settings_hash(hashes[state], facts[state]["transform"], "linear", context.plan.state(context.study.reference))
+        done[state] = settings_hash(
+            hashes[state], facts[state]["transform"], "linear", context.plan.state(context.study.reference)
+        )
         _resample_state(context, state, transform, _autocorrelation(context, scanned.get(state)), done[state])
     return Registered(transforms, facts, done)
 
@@ -154,11 +165,15 @@ def subtract(context: RunContext, registered: Registered) -> None:
     for change in context.study.changes:
         to, origin = split_change(change)
         names = {"delta_mu": "cm^-1", "sigma": "cm^-1", "z_score": "1"}
-        images = [context.image(context.study.reference, f"changes/{change}", n, unit=u) for n, u in names.items()]
+        images = [
+            context.image(context.study.reference, f"changes/{change}", n, unit=u) for n, u in names.items()
+        ]
         settings = settings_hash(registered.hashes[to], registered.hashes[origin])
         for slab in range(images[0].slabs):
 
-            def compute(slab: int = slab, to: str = to, origin: str = origin) -> tuple[Slabs, Mapping[str, Any]]:
+            def compute(
+                slab: int = slab, to: str = to, origin: str = origin
+            ) -> tuple[Slabs, Mapping[str, Any]]:
                 rows = slice(slab * images[0].slab, min((slab + 1) * images[0].slab, images[0].shape[0]))
                 found = difference(
                     state_image(context, origin)[rows],
@@ -183,15 +198,20 @@ class _Masks:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Layers of the mask: by default the separator and the collector at the cathode."""
+        """Layers of the mask: by default the separator, and the collector at the cathode with what lies behind it.
+
+        The far end of the collector is the one sharp step along the axis that no state changes.
+        """
         layers = layer_settings(self.context)
-        return self.context.study.registration.mask or (layers.separator, layers.collector)
+        return self.context.study.registration.mask or (layers.separator, *layers.behind_cathode)
 
     @cached_property
     def fixed(self) -> Array:
         """Weights of the mask on the reference grid."""
         shape = self.context.plan.state(self.context.study.reference).volume
-        return layer_mask(self.stack, self.names, shape)
+        return layer_mask(
+            self.stack, self.names, shape, margin_mm=MASK_MARGIN_VOXELS * self.stack.voxel_size_mm
+        )
 
     @cached_property
     def pellet(self) -> Array:
@@ -210,7 +230,9 @@ class _Masks:
         y0, x0 = self.stack.axis_mm
         size = self.stack.voxel_size_mm
         radius = np.hypot(np.arange(ny)[:, None] * size - y0, np.arange(nx)[None, :] * size - x0)
-        ring = ((radius >= radii[0]) & (radius <= radii[1])).astype(np.float32)
+        # its edges tell where it is
+        rim = 3 * size
+        ring = ((radius >= radii[0] - rim) & (radius <= radii[1] + rim)).astype(np.float32)
         return np.broadcast_to(ring, (nz, ny, nx))
 
 
@@ -223,9 +245,14 @@ def _align(context: RunContext, state: str, masks: _Masks) -> dict[str, Any]:
         voxel_size_mm=reference.voxel_size_mm,
         moving_voxel_size_mm=moving.voxel_size_mm,
         mask=masks.fixed,
+        # half resolution places a surface only to a tenth of a voxel: too little along the axis
+        stop_level=0,
     )
     facts = _registration_facts(found)
-    facts["warnings"] = [*_registration_warnings(state, found), *_housing_warnings(reference, moving, state, found, masks)]
+    facts["warnings"] = [
+        *_registration_warnings(state, found),
+        *_housing_warnings(reference, moving, state, found, masks),
+    ]
     facts["mask"] = list(masks.names)
     return facts
 
@@ -259,7 +286,9 @@ def _registration_warnings(state: str, found: Registration) -> list[str]:
             f"registration of {state}: the data do not determine {', '.join(found.undetermined)}; held at the start value"
         )
     if not found.converged:
-        warnings.append(f"registration of {state}: did not converge in {found.iterations} iterations; look at the overlay")
+        warnings.append(
+            f"registration of {state}: did not converge in {found.iterations} iterations; look at the overlay"
+        )
     return warnings
 
 
@@ -270,7 +299,13 @@ def _housing_warnings(
         return []
     try:
         check = region_disagreement(
-            reference, moving, found.transform, voxel_size_mm=reference.voxel_size_mm, region=masks.housing, within=masks.pellet
+            reference,
+            moving,
+            found.transform,
+            voxel_size_mm=reference.voxel_size_mm,
+            region=masks.housing,
+            within=masks.pellet,
+            stop_level=1,
         )
     except InputError as error:
         return [f"registration of {state}: the housing could not be compared ({error})"]
@@ -286,7 +321,9 @@ def _housing_warnings(
 def transform_from_facts(facts: Mapping[str, Any]) -> RigidTransform:
     """Read a registration back from the journal."""
     stored = facts["transform"]
-    return RigidTransform(tuple(stored["rotation_deg"]), tuple(stored["translation_mm"]), tuple(stored["center_mm"]))
+    return RigidTransform(
+        tuple(stored["rotation_deg"]), tuple(stored["translation_mm"]), tuple(stored["center_mm"])
+    )
 
 
 def _autocorrelation(context: RunContext, state: ScannedState | None) -> NDArray[np.floating[Any]]:
@@ -302,10 +339,17 @@ def _autocorrelation(context: RunContext, state: ScannedState | None) -> NDArray
 
 
 def _resample_state(
-    context: RunContext, state: str, transform: RigidTransform, correlation: NDArray[np.floating[Any]], settings: str
+    context: RunContext,
+    state: str,
+    transform: RigidTransform,
+    correlation: NDArray[np.floating[Any]],
+    settings: str,
 ) -> None:
     grid = context.plan.state(context.study.reference)
-    images = [context.image(context.study.reference, f"registered/{state}", n, unit="cm^-1") for n in ("attenuation", "sigma")]
+    images = [
+        context.image(context.study.reference, f"registered/{state}", n, unit="cm^-1")
+        for n in ("attenuation", "sigma")
+    ]
     sources = [open_image(context.store / "states" / state / n) for n in ("attenuation", "sigma")]
     common: dict[str, Any] = {"voxel_size_mm": grid.voxel_size_mm, "reference_shape": grid.volume}
     for slab in range(images[0].slabs):
@@ -313,7 +357,9 @@ def _resample_state(
         def compute(slab: int = slab) -> tuple[Slabs, Mapping[str, Any]]:
             rows = (slab * images[0].slab, min((slab + 1) * images[0].slab, grid.volume[0]))
             attenuation = resample(sources[0], transform, z_range=rows, **common)
-            sigma = resample_sigma(sources[1], transform, z_range=rows, voxel_autocorrelation=correlation, **common)
+            sigma = resample_sigma(
+                sources[1], transform, z_range=rows, voxel_autocorrelation=correlation, **common
+            )
             return [(images[0], attenuation), (images[1], sigma)], {}
 
         context.piece(PieceKey("resample", state, slab), settings, compute)
@@ -332,12 +378,17 @@ def _write_layers(context: RunContext, stack: LayerStack, settings: str) -> None
         rows = (slab * labels.slab, min((slab + 1) * labels.slab, shape[0]))
 
         def compute(rows: tuple[int, int] = rows) -> tuple[Slabs, Mapping[str, Any]]:
-            return [(labels, labels_slab(stack, rows, shape)), (depth, depth_slab(stack, cathode, rows, shape))], {}
+            return [
+                (labels, labels_slab(stack, rows, shape)),
+                (depth, depth_slab(stack, cathode, rows, shape)),
+            ], {}
 
         context.piece(PieceKey("labels", "", slab), settings, compute)
     key = PieceKey("heights")
     if not context.is_current(key, settings):
-        write_piece(context.journal, key, settings, lambda: Done(_write_height_maps(context, stack, shape), {}))
+        write_piece(
+            context.journal, key, settings, lambda: Done(_write_height_maps(context, stack, shape), {})
+        )
     for image in (labels, depth):
         finish_image(image)
 
@@ -379,7 +430,8 @@ def stack_from_facts(facts: Mapping[str, Any]) -> LayerStack:
     """Read a stack back from the journal."""
     axis = (float(facts["axis_mm"][0]), float(facts["axis_mm"][1]))
     surfaces = tuple(
-        Surface(tuple(s["coefficients"]), axis, _matrix_from_facts(s["covariance"]), s["fitted"]) for s in facts["surfaces"]
+        Surface(tuple(s["coefficients"]), axis, _matrix_from_facts(s["covariance"]), s["fitted"])
+        for s in facts["surfaces"]
     )
     return LayerStack(
         order=tuple(facts["order"]),
@@ -389,7 +441,9 @@ def stack_from_facts(facts: Mapping[str, Any]) -> LayerStack:
         voxel_size_mm=facts["voxel_size_mm"],
         separator=facts["separator"],
         blur_fwhm_mm=facts["blur_fwhm_mm"],
-        pair_covariances={name: _matrix_from_facts(matrix) for name, matrix in facts["pair_covariances"].items()},
+        pair_covariances={
+            name: _matrix_from_facts(matrix) for name, matrix in facts["pair_covariances"].items()
+        },
         warnings=tuple(facts["warnings"]),
     )
 

@@ -118,5 +118,10 @@ def _refuse_foreign(folder: Path) -> None:
     """Refuse a folder that something else lives in."""
     if folder.is_file():
         raise InputError(f"{folder}: is a file; expected a folder for the demo")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "truth").is_dir() and not (folder / "raw").is_dir():
+    if (
+        folder.is_dir()
+        and any(folder.iterdir())
+        and not (folder / "truth").is_dir()
+        and not (folder / "raw").is_dir()
+    ):
         raise InputError(f"{folder}: is not empty and holds no demo; choose another folder")

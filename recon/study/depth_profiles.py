@@ -87,7 +87,9 @@ def measure_changes(
 ) -> dict[str, MeasuredChange]:
     """Measure every change of the study."""
     plans = plan_profiles(context, stack)
-    needed = dict.fromkeys(state for change in context.study.changes for state in reversed(split_change(change)))
+    needed = dict.fromkeys(
+        state for change in context.study.changes for state in reversed(split_change(change))
+    )
     subsets = {
         state: subset_means(context, scanned[state], registered, (plans.core, plans.whole))
         for state in needed
@@ -111,14 +113,21 @@ def _measure(
     states = split_change(change)
     core, whole = (change_sums(context, change, plan) for plan in (plans.core, plans.whole))
     if all(state in subsets for state in states):
-        noise = [_noise_of_states(context, plan, states, scanned, subsets, i) for i, plan in enumerate((plans.core, plans.whole))]
+        noise = [
+            _noise_of_states(context, plan, states, scanned, subsets, i)
+            for i, plan in enumerate((plans.core, plans.whole))
+        ]
         moving = [subsets[states[0]][i].mean(axis=0) for i in range(2)]
     else:
         delta_mu = open_image(context.store / "changes" / change / "delta_mu")
-        noise = [[StateNoise(sector_means(plan, delta_mu, layer_rows(plan)))] for plan in (plans.core, plans.whole)]
+        noise = [
+            [StateNoise(sector_means(plan, delta_mu, layer_rows(plan)))] for plan in (plans.core, plans.whole)
+        ]
         moving = [np.zeros(plan.bins) for plan in (plans.core, plans.whole)]
     shift = _shift_sigma_mm(registered, states)
-    profile = profile_with_errors(plans.core, core, noise[0], moving_attenuation=moving[0], shift_sigma_mm=shift)
+    profile = profile_with_errors(
+        plans.core, core, noise[0], moving_attenuation=moving[0], shift_sigma_mm=shift
+    )
     readout = integral_readout(whole, plans.whole.layer.voxel_size_mm)
     integral_error = np.hypot(
         readout_standard_error(whole, readout, noise[1]),
@@ -126,8 +135,12 @@ def _measure(
     )
     facts = {
         **_profile_facts(profile, core, noise[0], plans.core),
-        "noise_floor": noise_floor(profile_from_sums(plans.separator, change_sums(context, change, plans.separator))),
-        **_charge_facts(context, change, volume_integral(whole, plans.whole.layer.voxel_size_mm), float(integral_error)),
+        "noise_floor": noise_floor(
+            profile_from_sums(plans.separator, change_sums(context, change, plans.separator))
+        ),
+        **_charge_facts(
+            context, change, volume_integral(whole, plans.whole.layer.voxel_size_mm), float(integral_error)
+        ),
     }
     return MeasuredChange(facts, profile_table(context, change, profile))
 
@@ -156,17 +169,27 @@ def _noise_of_states(
     for name in states:
         state = scanned[name]
         response = ring_response(state.scan.shape[2], radii_px=plan.radii_px, **fbp_options(context, state))
-        found.append(StateNoise(subsets[name][which], response, open_beam_variance(state.correction).astype(np.float64)))
+        found.append(
+            StateNoise(
+                subsets[name][which], response, open_beam_variance(state.correction).astype(np.float64)
+            )
+        )
     return found
 
 
 def _shift_sigma_mm(registered: Registered, states: Sequence[str]) -> float:
     """Standard deviation of the displacement along the axis, of both states together."""
-    sigmas = [registered.facts[s]["uncertainty"].get("translation_z") or 0.0 for s in states if s in registered.facts]
+    sigmas = [
+        registered.facts[s]["uncertainty"].get("translation_z") or 0.0
+        for s in states
+        if s in registered.facts
+    ]
     return float(np.sqrt(np.sum(np.square(sigmas))))
 
 
-def _profile_facts(profile: DepthProfile, sums: ProfileSums, noise: Sequence[StateNoise], plan: ProfilePlan) -> dict[str, Any]:
+def _profile_facts(
+    profile: DepthProfile, sums: ProfileSums, noise: Sequence[StateNoise], plan: ProfilePlan
+) -> dict[str, Any]:
     peak = find_peak(profile)
     within = bin_weights(sums, plan.within)
     eroded = np.any(plan.eroded)

@@ -34,7 +34,9 @@ def export_study(
     store = Path(folder) / "study.zarr"
     images = sorted(image_names(store))
     if not images:
-        raise InputError(f"{folder}: found no study.zarr with images; expected the output folder of `deltamu run`")
+        raise InputError(
+            f"{folder}: found no study.zarr with images; expected the output folder of `deltamu run`"
+        )
     for name in only or images:
         if name not in images:
             raise InputError(f"{folder}: no image '{name}'; there are {', '.join(images)}")

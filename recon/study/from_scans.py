@@ -105,7 +105,9 @@ def frame_facts(context: RunContext, state: ScannedState) -> dict[str, Any]:
     return {
         "dose": np.concatenate([f["dose"] for f in found]).tolist(),
         "spots_fraction": float(np.mean(np.concatenate([f["spots_fraction"] for f in found]))),
-        "starved_fraction": (np.sum([f["starved_per_row"] for f in found], axis=0) / (views * columns)).tolist(),
+        "starved_fraction": (
+            np.sum([f["starved_per_row"] for f in found], axis=0) / (views * columns)
+        ).tolist(),
     }
 
 
@@ -160,7 +162,9 @@ def _line_integrals(
 ) -> BlockArray:
     """Return the line integrals on disk, correcting the blocks of frames that are not there yet."""
     views, _, columns = scan.shape
-    stored = create_stack(context.work / name, shape=scan.shape, chunks=(FRAMES_PER_BLOCK, ROWS_PER_FILE, columns))
+    stored = create_stack(
+        context.work / name, shape=scan.shape, chunks=(FRAMES_PER_BLOCK, ROWS_PER_FILE, columns)
+    )
     if name in context.ready:
         return stored
     keys = _block_keys(name, views)
@@ -194,7 +198,14 @@ def _centering(
     """Return the centre given in the settings, or the one found on rows spread over the detector."""
     given = context.study.states[name].center
     if given is not None:
-        return {"center": given, "spread": 0.0, "candidates": [], "search": [given, given], "warnings": [], "tilt_deg": 0.0}
+        return {
+            "center": given,
+            "spread": 0.0,
+            "candidates": [],
+            "search": [given, given],
+            "warnings": [],
+            "tilt_deg": 0.0,
+        }
     search = context.study.center.search_px
 
     def find() -> tuple[Slabs, Mapping[str, Any]]:

@@ -35,4 +35,8 @@ def describe_installation() -> str:
 def _openmp() -> str:
     from deltamu.kernels import _cpu
 
-    return "with OpenMP" if _cpu.openmp else "without OpenMP: one thread only (rebuild with a compiler that has it)"
+    return (
+        "with OpenMP"
+        if _cpu.openmp
+        else "without OpenMP: one thread only (rebuild with a compiler that has it)"
+    )

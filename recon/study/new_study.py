@@ -43,7 +43,9 @@ def _candidates(folder: Path) -> Iterator[Path]:
     if own:
         yield from own
         return
-    for below in sorted(path for path in folder.iterdir() if path.is_dir() and not NOT_SCANS.match(path.name)):
+    for below in sorted(
+        path for path in folder.iterdir() if path.is_dir() and not NOT_SCANS.match(path.name)
+    ):
         yield from (path for path in sorted(below.iterdir()) if _looks_like_scan(path))
 
 

@@ -77,7 +77,9 @@ def run(
         plan = _agreed_plan(output, study, plan)
         check_disk(plan, output, written_bytes=_written_bytes(output))
         with _threads(plan.threads):
-            context = RunContext(study, output, plan, Journal.open(output / "journal.jsonl"), progress, cancel)
+            context = RunContext(
+                study, output, plan, Journal.open(output / "journal.jsonl"), progress, cancel
+            )
             _run_stages(context, sources)
         if not (keep_work or study.run.keep_work):
             context.remove_work()
@@ -130,7 +132,9 @@ def plan_study(study: Study, sources: Mapping[str, Source], *, memory: str | Non
     except RuntimeError as error:
         raise ResourceError(str(error)) from None
     if chosen.name == "gpu":
-        raise ResourceError("device: this version computes on the CPU only; leave --device away or use --device cpu")
+        raise ResourceError(
+            "device: this version computes on the CPU only; leave --device away or use --device cpu"
+        )
     return make_plan(study, states, memory=limit, threads=thread_count(), device=chosen.name)
 
 
@@ -140,7 +144,9 @@ def _open_source(study: Study, name: str) -> Source:
     try:
         if settings.volume is None:
             return open_scan(path, study.scan_options(name))
-        return read_volume(path, voxel_size_mm=settings.voxel_size_mm, unit=settings.unit, dataset=settings.dataset)
+        return read_volume(
+            path, voxel_size_mm=settings.voxel_size_mm, unit=settings.unit, dataset=settings.dataset
+        )
     except InputError as error:
         raise InputError(f"states.{name}: {error}") from error
 
@@ -148,7 +154,9 @@ def _open_source(study: Study, name: str) -> Source:
 def _voxel_size(name: str, source: Source) -> float:
     size = source.voxel_size_mm if isinstance(source, Volume) else source.pixel_size_mm
     if size is None:
-        raise InputError(f"states.{name}: pixel_size_mm is missing and the files do not state it; set it in [scan]")
+        raise InputError(
+            f"states.{name}: pixel_size_mm is missing and the files do not state it; set it in [scan]"
+        )
     return size
 
 

@@ -92,7 +92,9 @@ def parse_memory(text: str | None) -> int | None:
     return int(float(match[1]) * UNITS[match[2]])
 
 
-def make_plan(study: Study, states: tuple[StatePlan, ...], *, memory: int | None, threads: int, device: str) -> Plan:
+def make_plan(
+    study: Study, states: tuple[StatePlan, ...], *, memory: int | None, threads: int, device: str
+) -> Plan:
     """Choose slabs for the memory that is given or free, and say what the run needs.
 
     Raises
@@ -141,10 +143,16 @@ def plan_text(plan: Plan) -> str:
     lines = []
     for state in plan.states:
         source = (
-            "volume made elsewhere" if state.projections is None else "{} projections of {} rows × {} columns".format(*state.projections)
+            "volume made elsewhere"
+            if state.projections is None
+            else "{} projections of {} rows × {} columns".format(*state.projections)
         )
-        lines.append(f"{state.name}: {source} → volume {' × '.join(map(str, state.volume))}, voxel {state.voxel_size_mm * 1e3:g} µm")
-    lines.append(f"slabs of {plan.slab} rows, {plan.compute_rows} computed at a time, {plan.threads} threads, {plan.device}")
+        lines.append(
+            f"{state.name}: {source} → volume {' × '.join(map(str, state.volume))}, voxel {state.voxel_size_mm * 1e3:g} µm"
+        )
+    lines.append(
+        f"slabs of {plan.slab} rows, {plan.compute_rows} computed at a time, {plan.threads} threads, {plan.device}"
+    )
     for stage in plan.stages:
         lines.append(f"  {stage.name:16} memory {_size(stage.memory_bytes):>9}   about {stage.seconds:.0f} s")
     lines.append(f"memory: {_size(plan.memory_bytes)} of {_size(plan.memory_limit)} allowed")
@@ -153,7 +161,9 @@ def plan_text(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def _stages(study: Study, states: tuple[StatePlan, ...], rows: int, slab: int, threads: int) -> tuple[StagePlan, ...]:
+def _stages(
+    study: Study, states: tuple[StatePlan, ...], rows: int, slab: int, threads: int
+) -> tuple[StagePlan, ...]:
     """Memory from the arrays a stage holds, time from rates measured on one core of a 2023 server."""
     scans = [state for state in states if state.projections]
     frame = max((s.projections[1] * s.projections[2] for s in scans if s.projections), default=0)
@@ -161,10 +171,18 @@ def _stages(study: Study, states: tuple[StatePlan, ...], rows: int, slab: int, t
     plane = max(s.volume[1] * s.volume[2] for s in states)
     voxels = sum(s.volume[0] * s.volume[1] * s.volume[2] for s in states)
     sinogram = max((s.projections[0] * s.projections[2] for s in scans if s.projections), default=0)
-    cost = max((fbp_cost(s.projections[0], s.projections[2]).total(rows) for s in scans if s.projections), default=0)
+    cost = max(
+        (fbp_cost(s.projections[0], s.projections[2]).total(rows) for s in scans if s.projections), default=0
+    )
     stages = [
-        StagePlan("preprocess", BASE_BYTES + 4 * frame * (8 * FRAMES_PER_BLOCK + 120), 1.3e-7 * pixels / threads),
-        StagePlan("reconstruct", BASE_BYTES + 4 * (4 * rows * sinogram + 2 * (slab + rows) * plane) + cost, 1.6e-7 * voxels / threads),
+        StagePlan(
+            "preprocess", BASE_BYTES + 4 * frame * (8 * FRAMES_PER_BLOCK + 120), 1.3e-7 * pixels / threads
+        ),
+        StagePlan(
+            "reconstruct",
+            BASE_BYTES + 4 * (4 * rows * sinogram + 2 * (slab + rows) * plane) + cost,
+            1.6e-7 * voxels / threads,
+        ),
     ]
     if study.changes:
         level = 8 if voxels / len(states) > 4e6 else 1

@@ -30,7 +30,9 @@ def never() -> bool:
 def stop_if_asked(cancel: Cancel) -> None:
     """Raise Cancelled when the user asked to stop."""
     if cancel():
-        raise Cancelled("stopped as asked; everything finished so far is kept, the same command continues from here")
+        raise Cancelled(
+            "stopped as asked; everything finished so far is kept, the same command continues from here"
+        )
 
 
 class PlainProgress:
@@ -80,6 +82,12 @@ def terminal_progress(stream: TextIO | None = None) -> Iterator[Progress]:
         TimeRemainingColumn,
     )
 
-    columns = (TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description:32}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(file=target)) as bars:
         yield BarProgress(bars)

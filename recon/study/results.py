@@ -13,8 +13,8 @@ import numpy as np
 from deltamu.recon.atomic import write_json, write_text
 from deltamu.recon.materials.lithium import charge_per_attenuation, kappa
 from deltamu.recon.scans.scan import Scan
-from deltamu.recon.study.checkpoint import PieceKey, checkpoint
 from deltamu.recon.study.change_chain import Comparison
+from deltamu.recon.study.checkpoint import PieceKey, checkpoint
 from deltamu.recon.study.from_scans import ScannedState, frame_facts
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.volumes.volume import Volume
@@ -138,7 +138,10 @@ def _diagnostics(
                 "gain_drift": noise.gain_drift,
             },
         }
-    inputs = {name: {"path": str(context.study.state_path(name)), "fingerprint": _fingerprint(source)} for name, source in sources.items()}
+    inputs = {
+        name: {"path": str(context.study.state_path(name)), "fingerprint": _fingerprint(source)}
+        for name, source in sources.items()
+    }
     provenance = {
         "version": metadata.version("deltamu"),
         "device": context.plan.device,
@@ -160,7 +163,10 @@ def _corrections(context: RunContext, scanned: Mapping[str, ScannedState]) -> di
     if not scanned:
         return {}
     options = context.study.preprocess
-    stripes = {"auto": "only where rings stand above the noise of the open beam", "on": "sorting filter (Vo 2018)"}
+    stripes = {
+        "auto": "only where rings stand above the noise of the open beam",
+        "on": "sorting filter (Vo 2018)",
+    }
     return {
         "dark_and_open_beam": "clipped means over the frames, gamma spots left out",
         "dose": "each frame by air beside the sample" if options.dose == "air" else False,

@@ -81,7 +81,9 @@ class LayerSettings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> "LayerSettings":
         if len(self.order) != len(self.thickness_mm):
-            raise ValueError(f"order names {len(self.order)} layers, thickness_mm has {len(self.thickness_mm)}")
+            raise ValueError(
+                f"order names {len(self.order)} layers, thickness_mm has {len(self.thickness_mm)}"
+            )
         if len(set(self.order)) != len(self.order):
             raise ValueError(f"order names a layer twice: {', '.join(self.order)}")
         for key in ("cathode", "separator"):
@@ -91,6 +93,12 @@ class LayerSettings(Section):
         if abs(cathode - separator) != 1 or not 0 < cathode < len(self.order) - 1:
             raise ValueError("the cathode must lie between the separator and a current collector in order")
         return self
+
+    @property
+    def behind_cathode(self) -> tuple[str, ...]:
+        """The collector at the cathode and everything beyond it, seen from the separator."""
+        cathode, separator = self.order.index(self.cathode), self.order.index(self.separator)
+        return self.order[cathode + 1 :] if cathode > separator else self.order[:cathode][::-1]
 
     @property
     def collector(self) -> str:
@@ -165,7 +173,9 @@ class Study(Section):
     @model_validator(mode="after")
     def _known_states(self) -> "Study":
         if self.reference not in self.states:
-            raise ValueError(f"reference = '{self.reference}' is not a state; {_known(self.reference, self.states)}")
+            raise ValueError(
+                f"reference = '{self.reference}' is not a state; {_known(self.reference, self.states)}"
+            )
         for change in self.changes:
             for state in split_change(change):
                 if state not in self.states:
@@ -173,7 +183,9 @@ class Study(Section):
         if len(set(self.changes)) != len(self.changes):
             raise ValueError(f"changes lists one twice: {', '.join(self.changes)}")
         if self.changes and self.layers is None:
-            raise ValueError("changes need a table [layers] (the stack of the cell) to register and to measure depth")
+            raise ValueError(
+                "changes need a table [layers] (the stack of the cell) to register and to measure depth"
+            )
         for change in self.lithium.charge_mah:
             if change not in self.changes:
                 raise ValueError(f"lithium.charge_mah: '{change}' is not in changes")
@@ -214,7 +226,9 @@ def split_change(change: str) -> tuple[str, str]:
     """Split `to-from` into its two states."""
     parts = change.split("-")
     if len(parts) != 2 or not all(parts) or parts[0] == parts[1]:
-        raise InputError(f"change '{change}': expected two different states as 'to-from', for example 'discharged-pristine'")
+        raise InputError(
+            f"change '{change}': expected two different states as 'to-from', for example 'discharged-pristine'"
+        )
     return parts[0], parts[1]
 
 
@@ -247,7 +261,9 @@ def study_from_table(content: Mapping[str, Any], *, folder: Path, source: str = 
     _refuse_unknown(source, "scan", defaults, SCAN_OPTION_NAMES)
     states = table.get("states", {})
     if isinstance(states, dict):
-        table["states"] = {name: _with_options(source, name, state, defaults) for name, state in states.items()}
+        table["states"] = {
+            name: _with_options(source, name, state, defaults) for name, state in states.items()
+        }
     try:
         return Study(folder=folder, **table)
     except ValidationError as error:

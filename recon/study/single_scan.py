@@ -111,7 +111,9 @@ def report_center(path: Path, *, picture: Path, settings: Mapping[str, Any]) -> 
     return "\n".join([*_center_lines(result), f"picture: {picture}"])
 
 
-def corrected_rows(scan: Scan, correction: Any, first: int, stop: int, *, progress: Progress | None = None) -> Array:
+def corrected_rows(
+    scan: Scan, correction: Any, first: int, stop: int, *, progress: Progress | None = None
+) -> Array:
     """Line integrals of detector rows first to stop − 1, (angle, row, column), block of frames by block."""
     views, _, columns = scan.shape
     rows = np.empty((views, stop - first, columns), np.float32)
@@ -128,7 +130,11 @@ def write_volume(output: Path, volume: Volume) -> None:
     suffix = output.suffix.lower()
     if suffix == ".zarr":
         image = create_image(
-            output.parent, output.name, shape=volume.shape, voxel_size_mm=volume.voxel_size_mm, unit=volume.unit
+            output.parent,
+            output.name,
+            shape=volume.shape,
+            voxel_size_mm=volume.voxel_size_mm,
+            unit=volume.unit,
         )
         for slab in range(image.slabs):
             write_slab(image, slab, volume[slab * image.slab : (slab + 1) * image.slab])
@@ -167,7 +173,9 @@ def _spread_rows(line_integrals: Array) -> Array:
 
 def _center_lines(result: CenterResult) -> list[str]:
     methods = dict.fromkeys(candidate.method for candidate in result.candidates)
-    lines = [f"centre {result.center:.2f} ± {result.spread:.2f} px, searched {result.search[0]:.1f} to {result.search[1]:.1f}"]
+    lines = [
+        f"centre {result.center:.2f} ± {result.spread:.2f} px, searched {result.search[0]:.1f} to {result.search[1]:.1f}"
+    ]
     for method in methods:
         values = [c.center for c in result.candidates if c.method == method]
         lines.append(f"  {method:24} median {np.median(values):8.2f} px from {len(values)} rows")

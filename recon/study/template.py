@@ -71,7 +71,9 @@ def _head(draft: StudyDraft) -> str:
 
 
 def _scan(draft: StudyDraft) -> str:
-    lines = ["[scan]                         # options of the reader that hold for all states; a state's own win"]
+    lines = [
+        "[scan]                         # options of the reader that hold for all states; a state's own win"
+    ]
     lines += _assignments(draft.scan)
     if "pixel_size_mm" not in draft.scan:
         lines.append("# pixel_size_mm = 0.027        # needed unless the files state it")
@@ -111,12 +113,19 @@ padding = "zero"               # "edge" for samples wider than the detector"""
 
 
 def _registration(draft: StudyDraft) -> str:
-    lines = ["[registration]", '# mask = ["separator", "collector_c"]   # parts without change; by default these two']
+    lines = [
+        "[registration]",
+        '# mask = ["separator", "collector_c"]   # parts without change; by default these two',
+    ]
     if draft.housing_radius_mm:
         inner, outer = draft.housing_radius_mm
-        lines.append(f"housing_radius_mm = [{inner}, {outer}]   # compared with the mask; a disagreement is reported")
+        lines.append(
+            f"housing_radius_mm = [{inner}, {outer}]   # compared with the mask; a disagreement is reported"
+        )
     lines += ["", "[profile]", "core_fraction = 0.8            # of the pellet's radius that is averaged"]
-    lines.append("# blur_fwhm_um = 45.0          # resolution along the axis, as fitted to the surfaces when not given")
+    lines.append(
+        "# blur_fwhm_um = 45.0          # resolution along the axis, as fitted to the surfaces when not given"
+    )
     return "\n".join(lines)
 
 
@@ -128,7 +137,9 @@ def _lithium(draft: StudyDraft) -> str:
     ]
     if draft.charge_mah:
         charges = ", ".join(f"{_value(change)} = {charge}" for change, charge in draft.charge_mah.items())
-        lines.append(f"charge_mah = {{{charges}}}   # counted by the cycler, positive for lithium into the cathode")
+        lines.append(
+            f"charge_mah = {{{charges}}}   # counted by the cycler, positive for lithium into the cathode"
+        )
     else:
         lines.append('# charge_mah = {"discharged-pristine" = 4.6}   # counted by the cycler')
     return "\n".join(lines)

@@ -35,7 +35,9 @@ def truth_section(output: Path, truth_folder: Path, summary: Mapping[str, Any]) 
 
 
 def _transform(found: Mapping[str, Any]) -> RigidTransform:
-    return RigidTransform(tuple(found["rotation_deg"]), tuple(found["translation_mm"]), tuple(found["center_mm"]))
+    return RigidTransform(
+        tuple(found["rotation_deg"]), tuple(found["translation_mm"]), tuple(found["center_mm"])
+    )
 
 
 def _change(output: Path, truth: Truth, change: str) -> dict[str, Any]:

@@ -82,7 +82,10 @@ def sector_means(plan: ProfilePlan, volume: Volume, rows: tuple[int, int], *, se
     x = np.arange(plan.shape[2])[None, :] * layer.voxel_size_mm - layer.axis_mm[1]
     sector = np.floor((np.arctan2(y, x) / (2 * np.pi) % 1.0) * sectors).astype(int)
     values = np.asarray(volume[rows[0] : rows[1]], np.float32)
-    found = [slab_sums(plan, rows[0], np.where(sector == k, values, np.nan), rings=False).mean for k in range(sectors)]
+    found = [
+        slab_sums(plan, rows[0], np.where(sector == k, values, np.nan), rings=False).mean
+        for k in range(sectors)
+    ]
     return np.nan_to_num(np.array(found))
 
 
@@ -125,7 +128,12 @@ def _compute(
 
 
 def _on_reference(
-    context: RunContext, state: ScannedState, transform: RigidTransform, part: Array, first: int, rows: tuple[int, int]
+    context: RunContext,
+    state: ScannedState,
+    transform: RigidTransform,
+    part: Array,
+    first: int,
+    rows: tuple[int, int],
 ) -> Array:
     grid = context.plan.state(context.study.reference)
     own = context.plan.state(state.name)
@@ -140,7 +148,9 @@ def moving_rows(context: RunContext, transform: RigidTransform, rows: tuple[int,
     """Rows of a moving state that rows of the reference are interpolated from."""
     grid = context.plan.state(context.study.reference)
     _, ny, nx = grid.volume
-    corners = np.array([(z, y, x) for z in (rows[0], rows[1] - 1) for y in (0, ny - 1) for x in (0, nx - 1)], float)
+    corners = np.array(
+        [(z, y, x) for z in (rows[0], rows[1] - 1) for y in (0, ny - 1) for x in (0, nx - 1)], float
+    )
     moved = transform.apply(corners * grid.voxel_size_mm)[:, 0] / grid.voxel_size_mm
     first, stop = int(np.floor(moved.min())) - 1, int(np.ceil(moved.max())) + 2
     return max(first, 0), min(stop, grid.volume[0])

@@ -23,7 +23,7 @@ def frames(rng, count, shape=(8, 24), level=1000.0):
     return rng.poisson(level, (count, *shape)).astype(np.uint16)
 
 
-@pytest.fixture()
+@pytest.fixture
 def scan(tmp_path):
     """A small scan of a rod as a folder of TIFF images."""
     rng = np.random.default_rng(1)
@@ -38,18 +38,18 @@ def scan(tmp_path):
     for name, images in sets.items():
         (folder / name).mkdir(parents=True)
         for index, image in enumerate(images):
-            tifffile.imwrite(folder / name / f"{name}_{index:03d}.tif", (image + 10 * (name != "darks")).astype(np.uint16))
+            tifffile.imwrite(
+                folder / name / f"{name}_{index:03d}.tif", (image + 10 * (name != "darks")).astype(np.uint16)
+            )
     np.savetxt(folder / "angles.txt", np.arange(30) * 6.0)
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
 def study(tmp_path, scan):
     """A study of that scan."""
     path = tmp_path / "study.toml"
-    path.write_text(
-        'reference = "only"\n[scan]\npixel_size_mm = 0.1\n[states.only]\nscan = "scan"\n'
-    )
+    path.write_text('reference = "only"\n[scan]\npixel_size_mm = 0.1\n[states.only]\nscan = "scan"\n')
     return path
 
 

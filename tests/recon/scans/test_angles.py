@@ -19,7 +19,7 @@ IMAT_LOG = """ TIME STAMP  IMAGE TYPE   IMAGE COUNTER   COUNTS BM3 before image 
 Sun Feb 10 00:22:04 2019   Projection:  0  angle: 0.0   Monitor 3 before:  4577907   Monitor 3 after:  4720271
 Sun Feb 10 00:22:37 2019   Projection:  1  angle: 45.25   Monitor 3 before:  4729337   Monitor 3 after:  4871319
 Sun Feb 10 00:23:10 2019   Projection:  2  angle: 90.5   Monitor 3 before:  4879923   Monitor 3 after:  5022689
-"""  # noqa: E501
+"""
 IMAT_CSV = """TIME STAMP,IMAGE TYPE,IMAGE COUNTER,COUNTS BM3 before image,COUNTS BM3 after image
 Tue Nov 15 19:58:17 2022,Projection,0,0.0,12588,145908
 Tue Nov 15 19:58:50 2022,Projection,1,45.25,145910,279015
