@@ -140,8 +140,8 @@ def block_mean(volume: Any, factors: Factors, *, box: NDArray[np.int64] | None =
         rows = np.asarray(volume[start[0] + z * fz : start[0] + end * fz], np.float32)
         rows = rows[:, start[1] : start[1] + ny * fy, start[2] : start[2] + nx * fx]
         planes = sum(rows[k::fz] for k in range(fz))
-        lines = sum(planes[:, k::fy] for k in range(fy))
-        out[z:end] = sum(lines[:, :, k::fx] for k in range(fx))
+        lines = sum(planes[:, k::fy] for k in range(fy))  # type: ignore[index, misc]
+        out[z:end] = sum(lines[:, :, k::fx] for k in range(fx))  # type: ignore[index]
     out *= np.float32(1 / (fz * fy * fx))
     return out
 

@@ -101,8 +101,8 @@ def lithium_cross_section(li6_fraction: float = NATURAL_LI6_FRACTION) -> CrossSe
     lithium = periodictable.Li
     points = [lithium[7].neutron, lithium.neutron, lithium[6].neutron]
     known = (0.0, NATURAL_LI6_FRACTION, 1.0)
-    scattering = float(np.interp(li6_fraction, known, [point.total for point in points]))
-    absorption = float(np.interp(li6_fraction, known, [point.absorption for point in points]))
+    scattering = float(np.interp(li6_fraction, known, [point.total for point in points]))  # type: ignore[arg-type]
+    absorption = float(np.interp(li6_fraction, known, [point.absorption for point in points]))  # type: ignore[arg-type]
     return _from_table(scattering, absorption)
 
 

@@ -79,7 +79,7 @@ def plan_repair(bad: NDArray[np.bool_]) -> PixelRepair:
         return PixelRepair(
             np.empty(0, np.int64), np.empty((0, NEIGHBOURS), np.int64), np.empty((0, NEIGHBOURS), np.float32)
         )
-    found = [_nearest_good(bad, *np.unravel_index(pixel, bad.shape)) for pixel in pixels]
+    found = [_nearest_good(bad, *np.unravel_index(pixel, bad.shape)) for pixel in pixels]  # type: ignore[arg-type]
     sources = np.stack([source for source, _ in found])
     weights = np.stack([weight for _, weight in found]).astype(np.float32)
     return PixelRepair(pixels, sources, weights)

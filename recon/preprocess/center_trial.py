@@ -31,7 +31,7 @@ def centers_from_trials(heights: Heights) -> HeightCenters:
     low, high = heights.search
     step = (high - low) / (COARSE_TRIALS - 1)
     tried = low + step * np.arange(COARSE_TRIALS)
-    best = tried[np.argmin(_scores(coarse, tried).sum(axis=0))]
+    best = tried[np.argmin(_scores(coarse, tried).sum(axis=0))]  # type: ignore[arg-type]
     fine = _binned(heights, FINE_COLUMNS)
     fine_step = min(step / 2, 0.5 * fine[2])
     around = best + fine_step * np.arange(-FINE_REACH, FINE_REACH + 1)

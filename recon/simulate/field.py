@@ -219,7 +219,7 @@ def _add_lithium(
     start = near.height_mm + _roughness(near, grid)
     depth = (height - start) / (far.height_mm + _roughness(far, grid) - start)
     texture = field.textures.lithium.sample(_body_affine(field, grid), grid.shape)
-    lithium = field.lithiation(depth, modulation(field.cell, texture, x))
+    lithium = field.lithiation(depth, modulation(field.cell, texture, x))  # type: ignore[arg-type]
     lithium *= share
     for channel, coefficient in enumerate(field.materials.uptake):
         values[channel] += np.float32(coefficient) * lithium
@@ -233,6 +233,6 @@ def _inside(radius: Array, limit_mm: float, voxel_mm: float) -> Array:
 
 def _add_sleeve(field: PelletField, values: Array, radius: Array, voxel_mm: float) -> None:
     share = _inside(radius, field.cell.sleeve_mm, voxel_mm) - _inside(radius, field.cell.radius_mm, voxel_mm)
-    coefficients: Sequence[float] = field.materials.parts["sleeve"]
+    coefficients: Sequence[float] = field.materials.parts["sleeve"]  # type: ignore[assignment]
     for channel, coefficient in enumerate(coefficients):
         values[channel] += np.float32(coefficient) * share

@@ -38,7 +38,7 @@ class Preset:
     @property
     def angles_deg(self) -> NDArray[np.float64]:
         """View angles over half a turn, the end excluded."""
-        return np.arange(self.views) * (180.0 / self.views)
+        return np.arange(self.views) * (180.0 / self.views)  # type: ignore[return-value]
 
 
 # 60 s frames; the counts grow with the area of a pixel

@@ -119,7 +119,7 @@ def voxel_means(field: PelletField, pose: RigidTransform, box: TruthBox, preset:
     for row in range(box.shape[0]):
         affine = _box_affine(pose, box, preset, row)
         shape = (_FINE, *(_FINE * n for n in box.shape[1:]))
-        fine = sample_field(field, affine, shape, voxel_mm=preset.pixel_size_mm / _FINE)[0]
+        fine = sample_field(field, affine, shape, voxel_mm=preset.pixel_size_mm / _FINE)[0]  # type: ignore[arg-type]
         blocks = fine.reshape(_FINE, box.shape[1], _FINE, box.shape[2], _FINE)
         values[row] = blocks.mean(axis=(0, 2, 4), dtype=np.float64)
     return values

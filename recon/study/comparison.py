@@ -172,7 +172,7 @@ def subtract(context: RunContext, registered: Registered) -> None:
         for slab in range(images[0].slabs):
 
             def compute(
-                slab: int = slab, to: str = to, origin: str = origin
+                slab: int = slab, to: str = to, origin: str = origin, images: list[Image] = images
             ) -> tuple[Slabs, Mapping[str, Any]]:
                 rows = slice(slab * images[0].slab, min((slab + 1) * images[0].slab, images[0].shape[0]))
                 found = difference(

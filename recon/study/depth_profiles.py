@@ -108,7 +108,7 @@ def _measure(
     plans: ProfilePlans,
     registered: Registered,
     scanned: Mapping[str, ScannedState],
-    subsets: Mapping[str, tuple[Float, Float]],
+    subsets: Mapping[str, tuple[Float, ...]],
 ) -> MeasuredChange:
     states = split_change(change)
     core, whole = (change_sums(context, change, plan) for plan in (plans.core, plans.whole))
@@ -162,7 +162,7 @@ def _noise_of_states(
     plan: ProfilePlan,
     states: Sequence[str],
     scanned: Mapping[str, ScannedState],
-    subsets: Mapping[str, tuple[Float, Float]],
+    subsets: Mapping[str, tuple[Float, ...]],
     which: int,
 ) -> list[StateNoise]:
     found = []

@@ -34,7 +34,9 @@ def scan_with_options(path: Path, settings: Mapping[str, Any]) -> Scan:
     InputError
         If an option is unknown or wrong.
     """
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()
+    }
     try:
         options = ScanOptions(**values)
     except TypeError as error:

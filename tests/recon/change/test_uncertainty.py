@@ -133,7 +133,7 @@ def test_registration_adds_a_part_that_telescopes(layered) -> None:
 
 
 def test_the_integral_is_a_readout(layered) -> None:
-    _, delta, sums = layered
+    _, _delta, sums = layered
     readout = integral_readout(sums, VOXEL)
     assert readout @ np.nan_to_num(sums.mean) == pytest.approx(sums.total.sum() * (0.1 * VOXEL) ** 3)
 
