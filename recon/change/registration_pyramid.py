@@ -91,7 +91,7 @@ def coarse_levels(reference: Any, moving: Any, mask: Any | None) -> list[Level]:
         step = (coarser[0] // finer[0], coarser[1] // finer[1], coarser[2] // finer[2])
         last = levels[-1]
         parts = (block_mean(array, step) for array in (last.reference, last.moving, last.weights))
-        levels.append(Level(*parts, coarser))
+        levels.append(Level(*parts, coarser))  # type: ignore[call-arg, arg-type]
     return levels
 
 
@@ -112,10 +112,10 @@ def finest_level(
     grid = np.asarray(factors)
     margin = grid * (_MARGIN + int(np.ceil(_TRUNCATE * presmooth)))
     box = np.array([[0, 0, 0], reference.shape]) if mask is None else mask_box(mask)
-    part = _aligned(box + [[-1], [1]] * margin, grid, reference.shape)
+    part = _aligned(box + [[-1], [1]] * margin, grid, reference.shape)  # type: ignore[arg-type]
     corners = np.array(list(itertools.product(*part.T))) @ affine[:, :3].T + affine[:, 3]
     there = np.array([np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))]).astype(int)
-    other = _aligned(there + [[-1], [1]] * margin, grid, moving.shape)
+    other = _aligned(there + [[-1], [1]] * margin, grid, moving.shape)  # type: ignore[arg-type]
     if np.any(other[1] <= other[0]):
         raise InputError("moving: the mask lies wholly outside it; expected two volumes of the same region")
     smoothed = [

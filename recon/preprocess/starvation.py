@@ -42,7 +42,7 @@ def average_starved(
     low = counts < 2 * floor
     if not low.any():
         return transmission, counts, starved
-    part = _around(low.any(axis=1)), _around(low.any(axis=0))
+    part = _around(low.any(axis=1)), _around(low.any(axis=0))  # type: ignore[arg-type]
     averaged, behind = transmission.copy(), counts.copy()
     (total, mean), few = _average(counts[part], floor)
     starved[part] = few
