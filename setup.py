@@ -34,7 +34,9 @@ class BuildKernels(build_ext):
             source.write_text("#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n")
             try:
                 objects = self.compiler.compile([str(source)], output_dir=folder, extra_postargs=["-fopenmp"])
-                self.compiler.link_executable(objects, os.path.join(folder, "trial"), extra_postargs=["-fopenmp"])
+                self.compiler.link_executable(
+                    objects, os.path.join(folder, "trial"), extra_postargs=["-fopenmp"]
+                )
             except Exception:
                 return False
         return True
