@@ -42,7 +42,8 @@ def test_chord_of_a_disc():
     inner = np.abs(s) < 0.9 * radius
     # the edge voxels of a ray are right on average: half a voxel of 2 mu at worst, far less over a view
     assert np.abs(views - expected)[:, inner].max() < 0.5 * 2.5 * 0.01
-    np.testing.assert_allclose(views[:, inner].mean(), expected[inner].mean(), rtol=2e-4)
+    # the covered part of an edge voxel is itself counted on 8 x 8 points
+    np.testing.assert_allclose(views[:, inner].mean(), expected[inner].mean(), rtol=3e-4)
 
 
 def test_every_view_keeps_the_mass():

@@ -32,8 +32,8 @@ def test_a_bowed_surface_lies_at_depth_zero() -> None:
     y, x = np.meshgrid(np.arange(5, 25), np.arange(5, 25), indexing="ij")
     for surface, depth in ((layer.near, 0.0), (layer.far, 0.4)):
         z = surface.height_mm(y * VOXEL, x * VOXEL) / VOXEL
-        # the far surface is a step along z, not along the normal: 1 − cos of less than 3 degrees
-        np.testing.assert_allclose(depth_of(layer, z, y, x), depth, atol=5e-4)
+        # the far surface is a step along z, not along the normal: 1 − cos of up to 3.3 degrees
+        np.testing.assert_allclose(depth_of(layer, z, y, x), depth, atol=7e-4)
 
 
 def test_depth_grows_away_from_the_separator_in_both_directions() -> None:

@@ -62,8 +62,10 @@ def test_profiles_are_exact_on_an_exact_volume(study, lithium_profiles, state: s
     change = difference(volumes["pristine"], volumes[state])
     profile = depth_profile(change, stack["cathode"], fwhm_mm=FWHM)
     truth = averaged(lithium_profiles[state], profile.depth_mm, cell)
-    # tilted layers sample a bin evenly only to the size of the tilt: 1 % of the peak
-    assert np.max(np.abs(profile.mean - truth)) < 0.01 * np.max(truth)
+    # tilted layers sample a bin evenly only to the size of the tilt: 1 % of the peak; at the steps of the profile
+    # voxels that straddle a surface weigh in
+    error = np.abs(profile.mean - truth)[profile.eroded]
+    assert np.max(error) < 0.01 * np.max(truth)
     assert profile.layer_mean == pytest.approx(truth[profile.eroded].mean(), rel=0.003)
 
 

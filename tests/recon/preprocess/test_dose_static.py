@@ -1,0 +1,14 @@
+"""Air beside an object that looks the same in every view."""
+
+import numpy as np
+
+from deltamu.recon.preprocess.dose import find_air_columns
+
+
+def test_a_wide_rod_on_the_axis_is_not_taken_for_air():
+    rng = np.random.default_rng(3)
+    columns = np.arange(24) - 11.5
+    rod = np.exp(-0.2 * np.sqrt(np.maximum(36 - columns**2, 0)))
+    views = rng.poisson(1000 * rod, (9, 8, 24)) / 1000
+    for first, stop in find_air_columns(views.astype(np.float32)):
+        assert np.all(rod[first:stop] == 1)
