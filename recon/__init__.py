@@ -1,0 +1,83 @@
+"""Tomography of one sample in several states: what changed, where, how much, how sure.
+
+Every public function works on arrays and stands alone; `from deltamu.recon import fbp` loads only what `fbp` needs.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deltamu.recon.change.depth import depth_of
+    from deltamu.recon.change.difference import Change, difference
+    from deltamu.recon.change.layers import find_layers
+    from deltamu.recon.change.lithium import charge_density, inventory, lithium_concentration
+    from deltamu.recon.change.masks import layer_mask
+    from deltamu.recon.change.profile import DepthProfile, depth_profile
+    from deltamu.recon.change.registration import Registration, register
+    from deltamu.recon.change.resampling import resample, resample_sigma
+    from deltamu.recon.errors import Cancelled, DeltamuError, InputError, ResourceError
+    from deltamu.recon.geometry import RigidTransform
+    from deltamu.recon.preprocess.center import CenterResult, find_center
+    from deltamu.recon.preprocess.correction import correct_frames, prepare_correction
+    from deltamu.recon.preprocess.stripes import remove_stripes
+    from deltamu.recon.preprocess.transmission import line_integrals, transmission
+    from deltamu.recon.scans.read import read_scan, scan_from_arrays
+    from deltamu.recon.scans.scan import Scan
+    from deltamu.recon.solvers.fbp import fbp
+    from deltamu.recon.solvers.noise import fbp_variance
+    from deltamu.recon.study.pipeline import run
+    from deltamu.recon.study.settings import read_study
+    from deltamu.recon.volumes.export import export_volume
+    from deltamu.recon.volumes.open import open_image
+    from deltamu.recon.volumes.read import read_volume
+    from deltamu.recon.volumes.volume import Volume
+
+_PLACES = {
+    "change.depth": ("depth_of",),
+    "change.difference": ("Change", "difference"),
+    "change.layers": ("find_layers",),
+    "change.lithium": ("charge_density", "inventory", "lithium_concentration"),
+    "change.masks": ("layer_mask",),
+    "change.profile": ("DepthProfile", "depth_profile"),
+    "change.registration": ("Registration", "register"),
+    "change.resampling": ("resample", "resample_sigma"),
+    "errors": ("Cancelled", "DeltamuError", "InputError", "ResourceError"),
+    "geometry": ("RigidTransform",),
+    "preprocess.center": ("CenterResult", "find_center"),
+    "preprocess.correction": ("correct_frames", "prepare_correction"),
+    "preprocess.stripes": ("remove_stripes",),
+    "preprocess.transmission": ("line_integrals", "transmission"),
+    "scans.read": ("read_scan", "scan_from_arrays"),
+    "scans.scan": ("Scan",),
+    "solvers.fbp": ("fbp",),
+    "solvers.noise": ("fbp_variance",),
+    "study.pipeline": ("run",),
+    "study.settings": ("read_study",),
+    "volumes.export": ("export_volume",),
+    "volumes.open": ("open_image",),
+    "volumes.read": ("read_volume",),
+    "volumes.volume": ("Volume",),
+}
+_MODULES = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile", "InputError", "Registration",
+    "ResourceError", "RigidTransform", "Scan", "Volume", "charge_density", "correct_frames", "depth_of",
+    "depth_profile", "difference", "export_volume", "fbp", "fbp_variance", "find_center", "find_layers",
+    "inventory", "layer_mask", "line_integrals", "lithium_concentration", "open_image", "prepare_correction",
+    "read_scan", "read_study", "read_volume", "register", "remove_stripes", "resample", "resample_sigma", "run",
+    "scan_from_arrays", "transmission",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for, so that the command line starts at once."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
