@@ -150,6 +150,11 @@ def disk_errors(path: str | os.PathLike[str], *, needed: int | None = None) -> I
         raise
 
 
+def disk_is_full(error: BaseException) -> bool:
+    """Say whether an error, however deep a library has wrapped it, means that the disk is full."""
+    return _error_number(error) in _DISK_FULL
+
+
 def readable_bytes(count: float) -> str:
     """Write a number of bytes as a person would: 1.3 GB."""
     for unit in ("bytes", "kB", "MB", "GB"):

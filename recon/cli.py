@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from deltamu.recon.atomic import disk_is_full
 from deltamu.recon.errors import Cancelled, DeltamuError, InputError
 
 Command = Callable[[argparse.Namespace], int]
@@ -34,6 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        return _tell(error, 3 if disk_is_full(error) else 2, debug=options.debug, text=_os_problem(error))
+
+
+def _os_problem(error: OSError) -> str:
+    """What the system refused, and about which file."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}; check the path, its permissions and the disk"
 
 
 def _tell(error: BaseException, status: int, *, debug: bool, text: str = "") -> int:

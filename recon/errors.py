@@ -1,5 +1,7 @@
 """The errors a user can cause, each with the exit status of the command line."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -25,3 +27,14 @@ class Cancelled(DeltamuError):
     """The user stopped the work; what was finished is kept."""
 
     exit_status = 130
+
+
+@contextmanager
+def naming(subject: str) -> Iterator[None]:
+    """Begin the message of an InputError with what it is about, where it does not name that itself."""
+    try:
+        yield
+    except InputError as error:
+        if subject in str(error):
+            raise
+        raise InputError(f"{subject}: {error}") from error

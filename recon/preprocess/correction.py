@@ -147,7 +147,9 @@ def prepare_correction(
     )
 
 
-def correct_frames(raw: NDArray[np.generic], correction: Correction) -> CorrectedFrames:
+def correct_frames(
+    raw: NDArray[np.generic], correction: Correction, *, first_view: int = 0
+) -> CorrectedFrames:
     """Turn raw frames into line integrals; every frame by itself, so blocks of any size give the same.
 
     Dark, bad pixels, open beam, spots, dose, starved pixels, −log, and the bias of the log where counts are
@@ -157,11 +159,14 @@ def correct_frames(raw: NDArray[np.generic], correction: Correction) -> Correcte
     ----------
     raw : (n, row, column) array
         ADU, any real type.
+    correction : Correction
+    first_view : int
+        Number of the first frame in the scan, for messages.
 
     Raises
     ------
     InputError
-        If the frames do not have the shape of the flat.
+        If the frames do not have the shape of the flat, or one holds no light.
     """
     if raw.ndim != 3 or raw.shape[1:] != correction.flat.shape:
         raise InputError(f"raw: found shape {raw.shape}, expected (n, *{correction.flat.shape}) as the flat")
@@ -172,10 +177,13 @@ def correct_frames(raw: NDArray[np.generic], correction: Correction) -> Correcte
 
     def finish(index: int) -> None:
         if correction.air_columns:
-            dose[index] = _positive_dose(air_dose(frames[index], weight, correction.air_columns), index)
+            dose[index] = _positive_dose(
+                air_dose(frames[index], weight, correction.air_columns), first_view + index
+            )
         frames[index], starved[index] = _line_integrals_of_frame(frames[index], dose[index], correction)
 
     _each_frame(finish, len(frames))
+    _refuse_dark_frames(starved, first_view)
     return CorrectedFrames(frames, starved, dose, spots_fraction)
 
 
@@ -325,10 +333,20 @@ def _check_options(dose: str, threshold: float, counts_per_adu: float | None) ->
 def _positive_dose(value: float, index: int) -> float:
     if not (np.isfinite(value) and value > 1e-3):
         raise InputError(
-            f"frame {index} of the block: no beam in the air columns (dose {value:.3g} of the flats); "
+            f"projection {index}: no beam in the air columns (dose {value:.3g} of the flats); "
             'expected light there: a closed shutter? Leave the view out, or set dose = "none"'
         )
     return value
+
+
+def _refuse_dark_frames(starved: NDArray[np.bool_], first_view: int) -> None:
+    """Refuse a frame without light: it would stand for an opaque sample."""
+    dark = np.flatnonzero(starved.all(axis=(1, 2)))
+    if dark.size:
+        raise InputError(
+            f"projection {first_view + int(dark[0])}: every pixel has too few counts ({dark.size} such frames in "
+            "this block); expected light beside or through the sample: a closed shutter? Leave the view out"
+        )
 
 
 def _spot_maps(correction: Correction) -> tuple[Float32, Float32]:

@@ -149,7 +149,8 @@ class ScanOptions:
             crop = getattr(self, name)
             if crop is None:
                 continue
-            whole = len(crop) == 2 and all(isinstance(v, int) and not isinstance(v, bool) for v in crop)
+            pair = isinstance(crop, tuple | list) and len(crop) == 2
+            whole = pair and all(isinstance(v, int) and not isinstance(v, bool) for v in crop)
             if not whole or not 0 <= crop[0] < crop[1]:
                 raise InputError(f"{name}: found {crop!r}, expected [start, stop] with 0 <= start < stop")
             object.__setattr__(self, name, (crop[0], crop[1]))
@@ -168,6 +169,8 @@ class ScanOptions:
                     "angle_endpoint: missing; state whether a projection was taken at angle_stop_deg (true) "
                     "or the last one is a step before it (false)"
                 )
+        if self.angle_pattern is not None:
+            _check_pattern(self.angle_pattern)
         if self.angles_deg is not None:
             object.__setattr__(self, "angles_deg", tuple(float(angle) for angle in self.angles_deg))
 
@@ -185,6 +188,21 @@ class ScanOptions:
             "angles_path": self.angles_path is not None,
         }
         return tuple(name for name, is_stated in stated.items() if is_stated)
+
+
+def _check_pattern(pattern: object) -> None:
+    try:
+        groups = re.compile(str(pattern)).groups
+    except re.error as error:
+        raise InputError(
+            f"angle_pattern: found {pattern!r}, which is not a regular expression ({error}); "
+            "expected for example '_([0-9]+)_([0-9]+)_'"
+        ) from None
+    if groups not in (1, 2):
+        raise InputError(
+            f"angle_pattern: found {pattern!r} with {groups} groups (…), expected one (degrees) or two "
+            "(whole degrees, decimals)"
+        )
 
 
 def parse_select(text: str | None, name: str) -> slice:

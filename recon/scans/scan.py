@@ -183,7 +183,7 @@ class Scan:
         flats = self._all(self.flat_source)
         if flats.shape[0]:
             first = self._turned(self.projections, np.array(self.groups[0][:1], np.int64))
-            check_flats(flats, self.darks, first, where=self.name)
+            check_flats(flats, self.darks, first, where=self.name, scale=self.flat_scale)
         return flats
 
     def _all(self, source: FrameSource | None) -> Frames:

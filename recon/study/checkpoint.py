@@ -24,12 +24,15 @@ class PieceKey(NamedTuple):
     slab: int = 0
 
 
+Hook = Callable[[Point, PieceKey], None]
+
+
 def _carry_on(point: Point, key: PieceKey) -> None:
     """Do nothing."""
 
 
 # a test puts its own function here, for example one that kills the process
-hook: Callable[[Point, PieceKey], None] = _carry_on
+hook: Hook = _carry_on
 
 
 def checkpoint(point: Point, key: PieceKey) -> None:

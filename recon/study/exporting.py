@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from deltamu.recon.errors import InputError
+from deltamu.recon.study.storage import EXPORT_FOLDER
 from deltamu.recon.volumes.export import export_volume
 from deltamu.recon.volumes.open import open_image
 from deltamu.recon.volumes.zarr_store import METADATA, read_metadata
@@ -40,7 +41,7 @@ def export_study(
     for name in only or images:
         if name not in images:
             raise InputError(f"{folder}: no image '{name}'; there are {', '.join(images)}")
-        destination = (target or Path(folder) / "export") / (name.replace("/", "_") + SUFFIX[format])
+        destination = (target or Path(folder) / EXPORT_FOLDER) / (name.replace("/", "_") + SUFFIX[format])
         export_volume(open_image(store / name), destination, format=format)
         yield destination
 

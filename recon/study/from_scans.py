@@ -171,7 +171,8 @@ def _line_integrals(
     for block, key in enumerate(keys):
 
         def correct(first: int = block * FRAMES_PER_BLOCK) -> tuple[Slabs, Mapping[str, Any]]:
-            frames = correct_frames(scan.read(first, min(first + FRAMES_PER_BLOCK, views)), correction)
+            raw = scan.read(first, min(first + FRAMES_PER_BLOCK, views))
+            frames = correct_frames(raw, correction, first_view=first)
             return [(stored, frames.line_integrals)], _facts_of_block(frames)
 
         context.piece(key, settings, correct)

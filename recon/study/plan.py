@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +66,6 @@ class Plan:
         """Estimated time of the whole run."""
         return sum(stage.seconds for stage in self.stages)
 
-    def with_choices(self, *, threads: int, compute_rows: int) -> "Plan":
-        """Return this plan with the choices of an earlier start."""
-        return replace(self, threads=threads, compute_rows=compute_rows)
-
     def fixed(self) -> dict[str, Any]:
         """Return the choices that a resumed run must share, for plan.json."""
         kept = ("slab", "compute_rows", "threads", "device")
@@ -93,9 +89,26 @@ def parse_memory(text: str | None) -> int | None:
 
 
 def make_plan(
-    study: Study, states: tuple[StatePlan, ...], *, memory: int | None, threads: int, device: str
+    study: Study,
+    states: tuple[StatePlan, ...],
+    *,
+    memory: int | None,
+    threads: int,
+    device: str,
+    compute_rows: int | None = None,
 ) -> Plan:
     """Choose slabs for the memory that is given or free, and say what the run needs.
+
+    Parameters
+    ----------
+    study : Study
+    states : tuple of StatePlan
+    memory : int or None
+        Limit in bytes; by default 90 % of what is free.
+    threads : int
+    device : str
+    compute_rows : int, optional
+        Rows at a time as an earlier start of the run chose them.
 
     Raises
     ------
@@ -104,8 +117,12 @@ def make_plan(
     """
     limit = memory or int(0.9 * psutil.virtual_memory().available)
     slab = storage_slab(max(state.volume[0] for state in states))
-    rows = slab
-    while rows > 1 and _stages(study, states, rows, slab, threads)[1].memory_bytes > limit:
+    rows = compute_rows or slab
+    while (
+        compute_rows is None
+        and rows > 1
+        and _stages(study, states, rows, slab, threads)[1].memory_bytes > limit
+    ):
         rows //= 2
     stages = _stages(study, states, rows, slab, threads)
     plan = Plan(

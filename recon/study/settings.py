@@ -11,13 +11,18 @@ from typing import Annotated, Any, Literal
 import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from deltamu.recon.errors import InputError
+from deltamu.recon.errors import InputError, naming
 from deltamu.recon.scans.options import ScanOptions
 
 STATE_NAME = re.compile(r"[a-z0-9_]+")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 SCAN_OPTION_NAMES = tuple(field.name for field in fields(ScanOptions))
+
+
+# what a scan calls the properties of a volume
+_SCAN_KEYS = {"voxel_size_mm": "pixel_size_mm", "unit": "pixel_size_mm", "dataset": "data_path"}
 
 
 class Section(BaseModel):
@@ -34,14 +39,24 @@ class StateSettings(Section):
     voxel_size_mm: Positive | None = None
     unit: str | None = None
     dataset: str | None = None
-    center: float | None = None
+    center: Finite | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_source(self) -> "StateSettings":
         if (self.scan is None) == (self.volume is None):
             raise ValueError("expected either `scan` (raw projections) or `volume` (reconstructed elsewhere)")
+        if self.volume is not None:
+            self._refuse(["center", *self.options], "belongs to a scan, a volume has none")
+        else:
+            self._refuse(["voxel_size_mm", "unit", "dataset"], "belongs to a volume; of a scan state `{}`")
         return self
+
+    def _refuse(self, keys: list[str], why: str) -> None:
+        """Refuse what would be ignored."""
+        for key in keys:
+            if key in self.options or getattr(self, key, None) is not None:
+                raise ValueError(f"{key} {why}".format(_SCAN_KEYS.get(key, "")))
 
 
 class PreprocessSettings(Section):
@@ -57,7 +72,7 @@ class PreprocessSettings(Section):
 class CenterSettings(Section):
     """Where the centre of rotation is looked for."""
 
-    search_px: tuple[float, float] | None = None
+    search_px: tuple[Finite, Finite] | None = None
 
 
 class ReconstructionSettings(Section):
@@ -128,7 +143,7 @@ class LithiumSettings(Section):
 
     wavelength_angstrom: Positive = 2.6
     li6_fraction: Fraction = 0.0759
-    charge_mah: dict[str, float] = Field(default_factory=dict)
+    charge_mah: dict[str, Finite] = Field(default_factory=dict)
 
 
 class RunSettings(Section):
@@ -203,10 +218,8 @@ class Study(Section):
 
     def scan_options(self, state: str) -> ScanOptions:
         """Reader options of a state's scan."""
-        try:
+        with naming(f"states.{state}"):
             return ScanOptions(**self.states[state].options)
-        except TypeError as error:
-            raise InputError(f"states.{state}: {error}") from None
 
 
 def settings_text(study: Study) -> str:
@@ -243,13 +256,25 @@ def read_study(path: Path) -> Study:
     path = Path(path)
     if path.is_dir():
         path = path / "study.toml"
+    return study_from_table(_toml_content(path), folder=path.resolve().parent, source=str(path))
+
+
+def _toml_content(path: Path) -> dict[str, Any]:
+    """Read TOML, with the mark that some editors put in front of UTF-8."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; `deltamu new DIR` writes one") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a folder, expected a TOML file; `deltamu new DIR` writes one") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: is not UTF-8 text (byte {error.object[error.start]:#x} at {error.start}); save it as UTF-8"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: {_toml_problem(str(error))}") from None
-    return study_from_table(content, folder=path.resolve().parent, source=str(path))
 
 
 def study_from_table(content: Mapping[str, Any], *, folder: Path, source: str = "study.toml") -> Study:

@@ -5,25 +5,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
-from deltamu.recon.errors import InputError
+from deltamu.recon.atomic import readable_bytes
+from deltamu.recon.errors import InputError, ResourceError, naming
 from deltamu.recon.preprocess.center import CenterResult, find_center
 from deltamu.recon.preprocess.correction import correct_frames, prepare_correction
 from deltamu.recon.report.figure_centers import write_center_picture
 from deltamu.recon.scans.options import ScanOptions
 from deltamu.recon.scans.read import open_scan
 from deltamu.recon.scans.scan import Scan
-from deltamu.recon.solvers.fbp import fbp
+from deltamu.recon.solvers.fbp import fbp, fbp_cost
 from deltamu.recon.study.from_scans import CENTER_ROWS, centering_facts
-from deltamu.recon.study.plan import FRAMES_PER_BLOCK
+from deltamu.recon.study.plan import BASE_BYTES, FRAMES_PER_BLOCK
 from deltamu.recon.study.progress import Progress
 from deltamu.recon.volumes.export import export_volume
-from deltamu.recon.volumes.image import create_image, finish_image, write_slab
+from deltamu.recon.volumes.image import create_image, finish_image, own_attributes, write_slab
 from deltamu.recon.volumes.volume import Volume
 
 Array = NDArray[np.float32]
 ROWS_AT_A_TIME = 32
+FORMATS = {".h5": "hdf5", ".hdf5": "hdf5", ".nrrd": "nrrd", ".tif": "tiff", ".tiff": "tiff"}
 
 
 def scan_with_options(path: Path, settings: Mapping[str, Any]) -> Scan:
@@ -77,9 +80,13 @@ def reconstruct_scan(
     scan = scan_with_options(path, settings)
     if scan.pixel_size_mm is None:
         raise InputError(f"{path}: the pixel size is not in the files; give it with --set pixel_size_mm=…")
+    check_target(output)
     first, stop = parse_rows(rows, scan.shape[1])
-    correction = prepare_correction(scan)
-    line_integrals = corrected_rows(scan, correction, first, stop, progress=progress)
+    _check_memory(scan, stop - first)
+    scan.check()
+    with naming(str(path)):
+        correction = prepare_correction(scan)
+        line_integrals = corrected_rows(scan, correction, first, stop, progress=progress)
     if center is None:
         center = find_center(_spread_rows(line_integrals), scan.angles).center
     volume = np.empty((stop - first, scan.shape[2], scan.shape[2]), np.float32)
@@ -103,10 +110,12 @@ def report_center(path: Path, *, picture: Path, settings: Mapping[str, Any]) -> 
         If the scan or an option is wrong.
     """
     scan = scan_with_options(path, settings)
-    correction = prepare_correction(scan)
+    scan.check()
     rows = np.unique(np.linspace(0, scan.shape[1] - 1, CENTER_ROWS).round().astype(int))
-    line_integrals = corrected_rows(scan, correction, 0, scan.shape[1])[:, rows]
-    result = find_center(line_integrals, scan.angles)
+    with naming(str(path)):
+        correction = prepare_correction(scan)
+        line_integrals = corrected_rows(scan, correction, 0, scan.shape[1])[:, rows]
+        result = find_center(line_integrals, scan.angles)
     facts = centering_facts(result, rows)
     content = {"candidates": facts["candidates"], "consensus_px": result.center, "search_px": facts["search"]}
     write_center_picture(picture, content, title=scan.name, spread_px=result.spread)
@@ -121,7 +130,9 @@ def corrected_rows(
     rows = np.empty((views, stop - first, columns), np.float32)
     for begin in range(0, views, FRAMES_PER_BLOCK):
         end = min(begin + FRAMES_PER_BLOCK, views)
-        rows[begin:end] = correct_frames(scan.read(begin, end), correction).line_integrals[:, first:stop]
+        rows[begin:end] = correct_frames(scan.read(begin, end), correction, first_view=begin).line_integrals[
+            :, first:stop
+        ]
         if progress:
             progress("preprocess", "", end, views)
     return rows
@@ -142,10 +153,39 @@ def write_volume(output: Path, volume: Volume) -> None:
             write_slab(image, slab, volume[slab * image.slab : (slab + 1) * image.slab])
         finish_image(image)
         return
-    formats = {".h5": "hdf5", ".hdf5": "hdf5", ".nrrd": "nrrd", ".tif": "tiff", ".tiff": "tiff"}
-    if suffix not in formats:
+    export_volume(volume, output, format=FORMATS[suffix])
+
+
+def check_target(output: Path) -> None:
+    """Refuse a file name that no volume can be written to, before anything is computed.
+
+    Raises
+    ------
+    InputError
+        If the suffix is unknown, or something that is not a volume of deltamu is in the way.
+    """
+    suffix = output.suffix.lower()
+    if suffix not in (".zarr", *FORMATS):
         raise InputError(f"{output}: found the suffix '{suffix}', expected .zarr, .tif, .h5 or .nrrd")
-    export_volume(volume, output, format=formats[suffix])
+    if suffix == ".zarr" and output.exists():
+        own_attributes(output)
+    if suffix != ".zarr" and output.is_dir():
+        raise InputError(f"{output}: is a folder, expected the name of a file; choose another name")
+
+
+def _check_memory(scan: Scan, rows: int) -> None:
+    """Refuse what does not fit: the line integrals and the volume of these rows are held at once."""
+    views, detector_rows, columns = scan.shape
+    block = min(rows, ROWS_AT_A_TIME)
+    held = 4 * rows * columns * (views + columns)
+    working = 4 * columns * (8 * FRAMES_PER_BLOCK * detector_rows + 2 * block * views)
+    needed = BASE_BYTES + held + working + fbp_cost(views, columns).total(block)
+    free = int(0.9 * psutil.virtual_memory().available)
+    if needed > free:
+        raise ResourceError(
+            f"memory: {rows} rows need {readable_bytes(needed)}, {readable_bytes(free)} are free; reconstruct "
+            "fewer rows at a time with --rows start:stop, or bin with --set bin=2"
+        )
 
 
 def parse_rows(text: str | None, rows: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """How a piece of work reaches the disk: remove its old files, write, fsync, then the journal line."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ OWN_NAMES = {
     "study.zarr", "work.zarr", "profiles", "figures", "report.html", "summary.json", "diagnostics.json",
     "plan.json", "log.jsonl", "journal.jsonl", "study.toml", ".lock", ".lock.pid",
 }  # fmt: skip
+# where `deltamu export` writes by default: kept by --fresh
+EXPORT_FOLDER = "export"
 
 
 @dataclass(frozen=True)
@@ -150,14 +153,28 @@ def prepare_output(output: Path) -> None:
     InputError
         If it is a file, cannot be written to, or holds something that no run has written.
     """
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: is a file; expected a folder for the results")
+    check_output(output)
     with disk_errors(output):
         output.mkdir(parents=True, exist_ok=True)
-    if (output / "journal.jsonl").exists():
+
+
+def check_output(output: Path) -> None:
+    """Say whether a run may write here, without touching anything.
+
+    Raises
+    ------
+    InputError
+        If it is a file, cannot be written to, or holds something that no run has written.
+    """
+    nearest = next(folder for folder in (output, *output.parents) if folder.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{nearest}: is a file; expected a folder for the results")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"{nearest}: cannot be written to; choose an output folder you may write to")
+    if not output.exists() or (output / "journal.jsonl").exists():
         return
     # a run writes its study.toml after the journal: one that stands alone is the user's own
-    own = OWN_NAMES - {"study.toml"}
+    own = (OWN_NAMES - {"study.toml"}) | {EXPORT_FOLDER}
     names = sorted(path.name for path in output.iterdir() if not path.name.endswith(PARTIAL))
     foreign = [name for name in names if name not in own]
     if foreign:
