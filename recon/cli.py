@@ -139,6 +139,7 @@ def _add_recon(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cutoff", type=float, default=1.0)
     parser.add_argument("--center", type=float, help="pixels; found when not given")
     parser.add_argument("--padding", choices=("zero", "edge"), default="zero")
+    parser.add_argument("--stripes", choices=("auto", "on", "off"), default="auto", help="removal of rings")
     parser.add_argument("--rows", help="start:stop of detector rows")
     _add_scan_options(parser)
 
@@ -200,7 +201,8 @@ def _recon(options: argparse.Namespace) -> int:
     with terminal_progress() as progress:
         text = reconstruct_scan(
             options.scan, options.output, settings=_key_values(options.set), filter=options.filter,
-            cutoff=options.cutoff, center=options.center, padding=options.padding, rows=options.rows, progress=progress,
+            cutoff=options.cutoff, center=options.center, padding=options.padding, stripes=options.stripes,
+            rows=options.rows, progress=progress,
         )  # fmt: skip
     print(text)
     return 0

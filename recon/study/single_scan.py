@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from deltamu.recon.atomic import readable_bytes
 from deltamu.recon.errors import InputError, ResourceError, naming
 from deltamu.recon.preprocess.center import CenterResult, find_center
-from deltamu.recon.preprocess.correction import correct_frames, prepare_correction
+from deltamu.recon.preprocess.correction import correct_frames, open_beam_variance, prepare_correction
+from deltamu.recon.preprocess.stripes import StripeMode, remove_stripes
 from deltamu.recon.report.figure_centers import write_center_picture
 from deltamu.recon.scans.options import ScanOptions
 from deltamu.recon.scans.read import open_scan
@@ -22,6 +23,7 @@ from deltamu.recon.study.plan import BASE_BYTES, FRAMES_PER_BLOCK
 from deltamu.recon.study.progress import Progress
 from deltamu.recon.volumes.export import export_volume
 from deltamu.recon.volumes.image import create_image, finish_image, own_attributes, write_slab
+from deltamu.recon.volumes.slice_folder import refuse_foreign, write_slices
 from deltamu.recon.volumes.volume import Volume
 
 Array = NDArray[np.float32]
@@ -56,6 +58,7 @@ def reconstruct_scan(
     cutoff: float,
     center: float | None,
     padding: str,
+    stripes: StripeMode,
     rows: str | None,
     progress: Progress,
 ) -> str:
@@ -64,11 +67,13 @@ def reconstruct_scan(
     Parameters
     ----------
     path, output : Path
-        The scan; an OME-Zarr image (.zarr) or a TIFF stack (.tif, or a folder name).
+        The scan; an OME-Zarr image (.zarr), a TIFF stack (.tif), HDF5 (.h5), NRRD, or a folder of TIFF slices.
     settings : mapping
         Options of the reader.
     filter, cutoff, center, padding
         As for `deltamu.recon.solvers.fbp.fbp`; the centre is found when it is None.
+    stripes : {"auto", "on", "off"}
+        See `deltamu.recon.preprocess.stripes.remove_stripes`.
     rows : str, optional
         "start:stop" of detector rows.
 
@@ -86,7 +91,11 @@ def reconstruct_scan(
     scan.check()
     with naming(str(path)):
         correction = prepare_correction(scan)
-        line_integrals = corrected_rows(scan, correction, first, stop, progress=progress)
+        line_integrals = remove_stripes(
+            corrected_rows(scan, correction, first, stop, progress=progress), mode=stripes,
+            open_beam_variance=open_beam_variance(correction)[first:stop],
+            autocorrelation=correction.noise.autocorrelation,
+        )  # fmt: skip
     if center is None:
         center = find_center(_spread_rows(line_integrals), scan.angles).center
     volume = np.empty((stop - first, scan.shape[2], scan.shape[2]), np.float32)
@@ -139,8 +148,11 @@ def corrected_rows(
 
 
 def write_volume(output: Path, volume: Volume) -> None:
-    """Write a volume as an OME-Zarr image (.zarr), HDF5, NRRD, or a TIFF stack."""
+    """Write a volume as an OME-Zarr image (.zarr), HDF5, NRRD, a TIFF stack (.tif), or a folder of slices."""
     suffix = output.suffix.lower()
+    if suffix != ".zarr" and (not suffix or output.is_dir()):
+        write_slices(volume, output)
+        return
     if suffix == ".zarr":
         image = create_image(
             output.parent,
@@ -165,12 +177,16 @@ def check_target(output: Path) -> None:
         If the suffix is unknown, or something that is not a volume of deltamu is in the way.
     """
     suffix = output.suffix.lower()
-    if suffix not in (".zarr", *FORMATS):
-        raise InputError(f"{output}: found the suffix '{suffix}', expected .zarr, .tif, .h5 or .nrrd")
-    if suffix == ".zarr" and output.exists():
-        own_attributes(output)
-    if suffix != ".zarr" and output.is_dir():
-        raise InputError(f"{output}: is a folder, expected the name of a file; choose another name")
+    if suffix == ".zarr":
+        if output.exists():
+            own_attributes(output)
+    elif not suffix or output.is_dir():
+        refuse_foreign(output)
+    elif suffix not in FORMATS:
+        raise InputError(
+            f"{output}: found the suffix '{suffix}', expected .zarr, .tif, .h5 or .nrrd, or the name of a "
+            "folder for TIFF slices"
+        )
 
 
 def _check_memory(scan: Scan, rows: int) -> None:
