@@ -150,22 +150,21 @@ def corrected_rows(
 def write_volume(output: Path, volume: Volume) -> None:
     """Write a volume as an OME-Zarr image (.zarr), HDF5, NRRD, a TIFF stack (.tif), or a folder of slices."""
     suffix = output.suffix.lower()
-    if suffix != ".zarr" and (not suffix or output.is_dir()):
-        write_slices(volume, output)
-        return
     if suffix == ".zarr":
-        image = create_image(
-            output.parent,
-            output.name,
-            shape=volume.shape,
-            voxel_size_mm=volume.voxel_size_mm,
-            unit=volume.unit,
-        )
-        for slab in range(image.slabs):
-            write_slab(image, slab, volume[slab * image.slab : (slab + 1) * image.slab])
-        finish_image(image)
-        return
-    export_volume(volume, output, format=FORMATS[suffix])
+        _write_image(output, volume)
+    elif suffix in FORMATS and not output.is_dir():
+        export_volume(volume, output, format=FORMATS[suffix])
+    else:
+        write_slices(volume, output)
+
+
+def _write_image(output: Path, volume: Volume) -> None:
+    image = create_image(
+        output.parent, output.name, shape=volume.shape, voxel_size_mm=volume.voxel_size_mm, unit=volume.unit
+    )
+    for slab in range(image.slabs):
+        write_slab(image, slab, volume[slab * image.slab : (slab + 1) * image.slab])
+    finish_image(image)
 
 
 def check_target(output: Path) -> None:
