@@ -36,7 +36,7 @@ def export_study(
     images = sorted(image_names(store))
     if not images:
         raise InputError(
-            f"{folder}: found no study.zarr with images; expected the output folder of `deltamu run`"
+            f"{folder}: found no study.zarr with images; expected the output folder of a finished `deltamu run`"
         )
     for name in only or images:
         if name not in images:
@@ -47,12 +47,13 @@ def export_study(
 
 
 def image_names(store: Path) -> Iterator[str]:
-    """Yield the names of the images in a store, relative to it."""
+    """Yield the names of the complete images in a store, relative to it."""
     if not store.is_dir():
         return
     for metadata in store.rglob(METADATA):
         group = metadata.parent
         if (group / "0" / METADATA).is_file():
             attributes = read_metadata(group, node_type="group").get("attributes", {})
-            if isinstance(attributes, dict) and "deltamu" in attributes:
+            own = attributes.get("deltamu") if isinstance(attributes, dict) else None
+            if isinstance(own, dict) and own.get("complete"):
                 yield group.relative_to(store).as_posix()

@@ -19,7 +19,7 @@ from deltamu.recon.atomic import disk_errors, fsync_folder
 from deltamu.recon.errors import InputError
 from deltamu.recon.study.checkpoint import PieceKey, checkpoint
 
-__all__ = ["FileRecord", "Journal", "PieceKey", "PieceRecord", "settings_hash"]
+__all__ = ["FileRecord", "Journal", "PieceKey", "PieceRecord", "finished_pieces", "settings_hash"]
 
 _FORMAT = {"format": "deltamu journal", "version": 1}
 _READ_BYTES = 1 << 22
@@ -54,6 +54,19 @@ class PieceRecord:
     settings: str
     files: tuple[FileRecord, ...] = ()
     payload: Mapping[str, Any] | None = None
+
+
+def finished_pieces(path: Path) -> int:
+    """Count the finished pieces of a run without touching its journal; 0 when there is none.
+
+    Raises
+    ------
+    InputError
+        If the file is not a journal or is damaged.
+    """
+    pieces: dict[PieceKey, PieceRecord] = {}
+    _read_lines(path, pieces)
+    return len(pieces)
 
 
 class Journal:
@@ -109,6 +122,14 @@ class Journal:
         """Say whether a piece was finished with these settings and its files still are what was written."""
         piece = self.pieces.get(key)
         return piece is not None and piece.settings == settings and self._files_are_sound(piece.files)
+
+    def damaged_files(self, key: PieceKey, settings: str) -> list[str]:
+        """Names of the files that exist and are no longer what a piece with these settings wrote."""
+        piece = self.pieces.get(key)
+        if piece is None or piece.settings != settings:
+            return []
+        there = (file for file in piece.files if (self.root / file.name).is_file())
+        return [file.name for file in there if not self._files_are_sound((file,))]
 
     def payload(self, key: PieceKey) -> Mapping[str, Any]:
         """Return the small results that a finished piece left in its line.

@@ -12,9 +12,10 @@ from deltamu.recon.errors import ResourceError, naming
 from deltamu.recon.report.page import write_report
 from deltamu.recon.study.agreement import agreed_plan, keep_plan
 from deltamu.recon.study.change_chain import compare_states
+from deltamu.recon.study.exporting import image_names
 from deltamu.recon.study.from_scans import ScannedState, prepare_state, reconstruct_state
 from deltamu.recon.study.from_volumes import import_state
-from deltamu.recon.study.journal import Journal
+from deltamu.recon.study.journal import Journal, finished_pieces
 from deltamu.recon.study.lock import RunLock
 from deltamu.recon.study.plan import Plan, check_disk, make_plan, parse_memory, plan_text
 from deltamu.recon.study.progress import Cancel, Progress, never, silent, stop_if_asked
@@ -29,6 +30,7 @@ from deltamu.recon.study.sources import (
     state_plans,
 )
 from deltamu.recon.study.storage import check_output, prepare_output, start_afresh
+from deltamu.recon.volumes.image import set_aside
 from deltamu.recon.volumes.volume import Volume
 
 
@@ -105,7 +107,9 @@ def check(path: Path, *, memory: str | None = None) -> str:
     plan = agreed_plan(study.output_dir, study, plan)
     check_disk(plan, study.output_dir, written_bytes=_written_bytes(study.output_dir))
     notes = [f"{name}: {note}" for name, source in sources.items() for note in source.notes]
-    return "\n".join([plan_text(plan), *notes])
+    done = finished_pieces(study.output_dir / "journal.jsonl")
+    begun = f"begun, {done} pieces are finished" if done else "nothing is there yet"
+    return "\n".join([plan_text(plan), f"output: {study.output_dir} ({begun})", *notes])
 
 
 def plan_study(study: Study, sources: Mapping[str, Source], *, memory: str | None, device: str) -> Plan:
@@ -138,10 +142,18 @@ def _run_stages(context: RunContext, sources: Mapping[str, Source]) -> None:
                 hashes[name] = reconstruct_state(context, scanned[name])
     compared = compare_states(context, scanned, hashes) if context.study.changes else None
     stop_if_asked(context.cancel)
+    _set_aside_images_of_other_settings(context)
     write_results(context, sources, scanned, compared)
     write_report(context.output)
     context.progress("report", "", 1, 1)
     context.log("done")
+
+
+def _set_aside_images_of_other_settings(context: RunContext) -> None:
+    """Keep images of states and changes that are no longer in the study from being taken for its results."""
+    for name in image_names(context.store):
+        if context.store / name not in context.images:
+            set_aside(context.store / name)
 
 
 def _written_bytes(output: Path) -> int:

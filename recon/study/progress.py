@@ -41,13 +41,16 @@ class PlainProgress:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._begun: dict[str, float] = {}
+        self._latest = time.monotonic()
 
     def __call__(self, stage: str, state: str, done: int, total: int) -> None:
         """Print a line when the last piece of a stage is finished."""
         label = f"{stage} {state}".strip()
-        begun = self._begun.setdefault(label, time.monotonic())
+        # the first piece of a stage began when the last one before it ended
+        begun = self._begun.setdefault(label, self._latest)
+        self._latest = time.monotonic()
         if done >= total:
-            print(f"deltamu: {label}: done ({time.monotonic() - begun:.1f} s)", file=self._stream, flush=True)
+            print(f"deltamu: {label}: done ({self._latest - begun:.1f} s)", file=self._stream, flush=True)
 
 
 class BarProgress:

@@ -35,11 +35,19 @@ def write_results(
     facts = {name: frame_facts(context, state) for name, state in scanned.items()}
     _warn_of_starvation(context, facts)
     if compared is not None:
+        _remove_profiles(context, keep=compared.profiles)
         for change, table in compared.profiles.items():
             write_text(context.output / "profiles" / f"{change}.csv", table)
     write_json(context.output / "diagnostics.json", _diagnostics(context, sources, scanned, facts, compared))
     checkpoint("summary", PieceKey("summary"))
     write_json(context.output / "summary.json", _summary(context, sources, scanned, facts, compared))
+
+
+def _remove_profiles(context: RunContext, *, keep: Mapping[str, str]) -> None:
+    """Remove profiles of changes that are no longer in the study."""
+    for file in (context.output / "profiles").glob("*.csv"):
+        if file.stem not in keep:
+            file.unlink()
 
 
 def _summary(

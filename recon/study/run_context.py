@@ -1,6 +1,7 @@
 """What every stage of a run shares, and how a stage does its pieces."""
 
 import json
+import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from deltamu.recon.study.storage import write_slabs_piece
 from deltamu.recon.volumes.blocks import BlockArray
 from deltamu.recon.volumes.image import Image, create_image
 
+logger = logging.getLogger(__name__)
 # raised when the meaning of a stored piece changes, so that an older run is not continued
 PIECES_VERSION = 1
 Slabs = Sequence[tuple[Image | BlockArray, NDArray[Any]]]
@@ -38,6 +40,7 @@ class RunContext:
     cancel: Cancel
     warnings: list[str] = field(default_factory=list)
     ready: set[str] = field(default_factory=set)
+    images: set[Path] = field(default_factory=set)
 
     @property
     def store(self) -> Path:
@@ -52,6 +55,7 @@ class RunContext:
     def image(self, state: str, group: str, name: str, *, unit: str, dtype: type = np.float32) -> Image:
         """Make or continue a result image on the grid of a state."""
         grid = self.plan.state(state)
+        self.images.add(self.store / group / name)
         return create_image(
             self.store / group, name, shape=grid.volume, voxel_size_mm=grid.voxel_size_mm, unit=unit, dtype=dtype,
             slab=self.plan.slab,
@@ -67,12 +71,22 @@ class RunContext:
         """Return what a piece left in the journal, computing and writing it when it is not finished."""
         if not self.is_current(key, settings):
             stop_if_asked(self.cancel)
+            self._tell_of_damage(key, settings)
             begun = time.monotonic()
             slabs, facts = compute()
             payload = {**facts, "seconds": round(time.monotonic() - begun, 4)}
             write_slabs_piece(self.journal, key, settings, slabs, payload=payload)
             self.log("piece", stage=key.stage, state=key.state, slab=key.slab, seconds=payload["seconds"])
         return self.journal.payload(key)
+
+    def _tell_of_damage(self, key: PieceKey, settings: str) -> None:
+        """Say that finished work has to be done again because a file is not what was written."""
+        for name in self.journal.damaged_files(key, settings):
+            logger.warning(
+                "deltamu: %s: is not what was written; it is computed again (check this disk)",
+                self.output / name,
+            )
+            self.log("damaged", file=name)
 
     def remove_work(self) -> None:
         """Remove the line integrals."""

@@ -3,7 +3,7 @@
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -283,7 +283,7 @@ def study_from_table(content: Mapping[str, Any], *, folder: Path, source: str = 
     defaults = table.pop("scan", {})
     if not isinstance(defaults, dict):
         raise InputError(f"{source}: scan: expected a table of reader options")
-    _refuse_unknown(source, "scan", defaults, SCAN_OPTION_NAMES)
+    refuse_unknown(source, "scan", defaults, SCAN_OPTION_NAMES)
     states = table.get("states", {})
     if isinstance(states, dict):
         table["states"] = {
@@ -300,7 +300,7 @@ def _with_options(source: str, name: str, state: Any, defaults: dict[str, Any]) 
     if not isinstance(state, dict):
         return state
     own = [key for key in StateSettings.model_fields if key != "options"]
-    _refuse_unknown(source, f"states.{name}", state, [*own, *SCAN_OPTION_NAMES])
+    refuse_unknown(source, f"states.{name}", state, [*own, *SCAN_OPTION_NAMES])
     options = {key: value for key, value in state.items() if key not in own}
     kept = {key: value for key, value in state.items() if key in own}
     if "volume" in state:
@@ -312,10 +312,12 @@ def _tuples(options: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
 
 
-def _refuse_unknown(source: str, where: str, table: Mapping[str, Any], known: Any) -> None:
+def refuse_unknown(source: str, where: str, table: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Refuse keys that nobody would read, with the nearest one that is known."""
     for key in table:
         if key not in known:
-            raise InputError(f"{source}: {where}.{key}: unknown key; {_nearest(key, list(known))}")
+            name = f"{where}.{key}" if where else key
+            raise InputError(f"{source}: {name}: unknown key; {_nearest(key, list(known))}")
 
 
 def _nearest(key: str, known: list[str]) -> str:

@@ -21,6 +21,7 @@ from deltamu.recon.solvers.fbp import fbp, fbp_cost
 from deltamu.recon.study.from_scans import CENTER_ROWS, centering_facts
 from deltamu.recon.study.plan import BASE_BYTES, FRAMES_PER_BLOCK
 from deltamu.recon.study.progress import Progress
+from deltamu.recon.study.settings import SCAN_OPTION_NAMES, refuse_unknown
 from deltamu.recon.volumes.export import export_volume
 from deltamu.recon.volumes.image import create_image, finish_image, own_attributes, write_slab
 from deltamu.recon.volumes.slice_folder import refuse_foreign, write_slices
@@ -42,11 +43,8 @@ def scan_with_options(path: Path, settings: Mapping[str, Any]) -> Scan:
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()
     }
-    try:
-        options = ScanOptions(**values)
-    except TypeError as error:
-        raise InputError(f"--set: {error}; known are {', '.join(ScanOptions.__dataclass_fields__)}") from None
-    return open_scan(path, options)
+    refuse_unknown("--set", "", values, SCAN_OPTION_NAMES)
+    return open_scan(path, ScanOptions(**values))
 
 
 def reconstruct_scan(

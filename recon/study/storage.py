@@ -173,8 +173,9 @@ def check_output(output: Path) -> None:
         raise InputError(f"{nearest}: cannot be written to; choose an output folder you may write to")
     if not output.exists() or (output / "journal.jsonl").exists():
         return
-    # a run writes its study.toml after the journal: one that stands alone is the user's own
-    own = (OWN_NAMES - {"study.toml"}) | {EXPORT_FOLDER}
+    # a run writes its study.toml after plan.json and journal: one that stands alone is the user's own
+    alone = not (output / "plan.json").exists()
+    own = (OWN_NAMES - ({"study.toml"} if alone else set())) | {EXPORT_FOLDER}
     names = sorted(path.name for path in output.iterdir() if not path.name.endswith(PARTIAL))
     foreign = [name for name in names if name not in own]
     if foreign:

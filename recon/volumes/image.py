@@ -40,6 +40,7 @@ __all__ = [
     "create_image",
     "delete_slab",
     "finish_image",
+    "set_aside",
     "slab_files",
     "slab_rows",
     "storage_slab",
@@ -138,9 +139,9 @@ def create_image(
     own = {"unit": unit, "voxel_size_mm": size, "slab": rows, "reduction": how, "complete": False}
     content = {"ome": _multiscales(name, size, rows, how), "deltamu": {**own, **(attributes or {})}}
     with disk_errors(folder):
+        make_parent_groups(folder)
         levels = _continued_levels(folder, shape, kind, rows, own)
         if levels is None:
-            make_parent_groups(folder)
             shutil.rmtree(folder, ignore_errors=True)
             write_group(folder, content)
             levels = _new_levels(folder, shape, kind, rows)
@@ -220,10 +221,20 @@ def finish_image(image: Image) -> None:
         raise InputError(
             f"{missing[0]}: is missing, so the image is not complete; write its slab before finishing"
         )
-    attributes = read_metadata(image.path, node_type="group")["attributes"]
-    attributes["deltamu"]["complete"] = True
-    with disk_errors(image.path):
-        write_group(image.path, attributes)
+    _mark(image.path, complete=True)
+
+
+def set_aside(path: Path) -> None:
+    """Mark an image as incomplete, so that nobody takes it for a result; its slabs stay."""
+    if own_attributes(path).get("complete"):
+        _mark(path, complete=False)
+
+
+def _mark(path: Path, *, complete: bool) -> None:
+    attributes = read_metadata(path, node_type="group")["attributes"]
+    attributes["deltamu"]["complete"] = complete
+    with disk_errors(path):
+        write_group(path, attributes)
 
 
 def _new_levels(

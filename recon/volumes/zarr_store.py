@@ -128,7 +128,13 @@ def write_group(path: Path, attributes: Mapping[str, Any]) -> Path:
 
 
 def make_parent_groups(path: Path) -> None:
-    """Make the groups above a node, from the folder named *.zarr down; elsewhere there are none to make."""
+    """Make the groups above a node, from the folder named *.zarr down; elsewhere there are none to make.
+
+    Raises
+    ------
+    InputError
+        If the description of one that exists is damaged.
+    """
     roots = [folder for folder in path.parents if folder.suffix == ".zarr"]
     if not roots:
         return
@@ -136,7 +142,9 @@ def make_parent_groups(path: Path) -> None:
     for folder in sorted(
         (f for f in path.parents if f == root or root in f.parents), key=lambda f: len(f.parts)
     ):
-        if not (folder / METADATA).exists():
+        if (folder / METADATA).exists():
+            read_metadata(folder, node_type="group")
+        else:
             write_group(folder, {})
         fsync_folder(folder.parent)
 
