@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from deltamu.recon.change.depth import depth_of
     from deltamu.recon.change.difference import Change, difference
+    from deltamu.recon.change.laplace_depth import LaplaceDepth, laplace_depth
     from deltamu.recon.change.layers import find_layers
     from deltamu.recon.change.lithium import charge_density, inventory, lithium_concentration
     from deltamu.recon.change.masks import layer_mask
     from deltamu.recon.change.profile import DepthProfile, depth_profile
     from deltamu.recon.change.registration import Registration, register
     from deltamu.recon.change.resampling import resample, resample_sigma
+    from deltamu.recon.change.shell_correlation import fourier_shell_correlation
     from deltamu.recon.errors import Cancelled, DeltamuError, InputError, ResourceError
     from deltamu.recon.geometry import RigidTransform
     from deltamu.recon.preprocess.center import CenterResult, find_center
@@ -35,12 +37,14 @@ if TYPE_CHECKING:
 _PLACES = {
     "change.depth": ("depth_of",),
     "change.difference": ("Change", "difference"),
+    "change.laplace_depth": ("LaplaceDepth", "laplace_depth"),
     "change.layers": ("find_layers",),
     "change.lithium": ("charge_density", "inventory", "lithium_concentration"),
     "change.masks": ("layer_mask",),
     "change.profile": ("DepthProfile", "depth_profile"),
     "change.registration": ("Registration", "register"),
     "change.resampling": ("resample", "resample_sigma"),
+    "change.shell_correlation": ("fourier_shell_correlation",),
     "errors": ("Cancelled", "DeltamuError", "InputError", "ResourceError"),
     "geometry": ("RigidTransform",),
     "preprocess.center": ("CenterResult", "find_center"),
@@ -61,10 +65,10 @@ _PLACES = {
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
-    "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile", "InputError", "Registration",
+    "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile", "InputError", "LaplaceDepth", "Registration",
     "ResourceError", "RigidTransform", "Scan", "Volume", "charge_density", "correct_frames", "depth_of",
     "depth_profile", "difference", "export_volume", "fbp", "fbp_variance", "find_center", "find_layers",
-    "inventory", "layer_mask", "line_integrals", "lithium_concentration", "open_image", "prepare_correction",
+    "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask", "line_integrals", "lithium_concentration", "open_image", "prepare_correction",
     "read_scan", "read_study", "read_volume", "register", "remove_stripes", "resample", "resample_sigma", "run",
     "scan_from_arrays", "transmission",
 ]  # fmt: skip
