@@ -1,7 +1,8 @@
-"""The sheet that figures are drawn on: one style, no window system, PNG out."""
+"""The sheet that figures are drawn on: one style, no window system, PNG, SVG or PDF out."""
 
 import io
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,17 +13,43 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FULL_WIDTH_IN = 7.1
+MM_PER_INCH = 25.4
 CHANGE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-CHANGE_DASHES = ("-", "-", "-", "--", "--", "--", "--")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 MISSING_GREY = "#d9d9d9"
+# dates and versions inside a file would make two equal figures differ
+METADATA: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
 
 
-def figure_style() -> AbstractContextManager[None]:
-    """Give every figure the same look inside this context and leave the user's settings untouched."""
-    from matplotlib import style
+@contextmanager
+def figure_style(*, style: Sequence[str] = (), width_mm: float | None = None) -> Iterator[None]:
+    """Give every figure the same look inside this context and leave the user's settings untouched.
 
-    return style.context(["default", "deltamu.recon.report.deltamu"])
+    Parameters
+    ----------
+    style : sequence of str
+        Further style sheets of matplotlib (names or paths of files), which win over ours.
+    width_mm : float, optional
+        Width of the sheet; that of the style sheets when not given.
+    """
+    from matplotlib import rcParams
+    from matplotlib import style as sheets
+
+    with sheets.context(["default", "deltamu.recon.report.deltamu", *style]):
+        if width_mm is not None:
+            rcParams["figure.figsize"] = (width_mm / MM_PER_INCH, rcParams["figure.figsize"][1])
+        yield
+
+
+def sheet_width() -> float:
+    """Width of the sheet in inches, as the style in force sets it."""
+    from matplotlib import rcParams
+
+    return float(rcParams["figure.figsize"][0])
 
 
 def new_figure(width_in: float, height_in: float) -> "Figure":
@@ -35,16 +62,16 @@ def new_figure(width_in: float, height_in: float) -> "Figure":
     return figure
 
 
-def png_bytes(figure: "Figure") -> bytes:
-    """Render a figure; the bytes depend on nothing but the figure."""
+def image_bytes(figure: "Figure", file_format: str = "png") -> bytes:
+    """Render a figure as `png`, `svg` or `pdf`; the bytes depend on nothing but the figure."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
+    figure.savefig(stream, format=file_format, metadata=METADATA[file_format])
     return stream.getvalue()
 
 
-def show_section(axes: "Axes", section: Section, **image_options: Any) -> Any:
-    """Draw a section in mm with equal scales and return the image; voxels without a value are grey."""
-    axes.set_facecolor(MISSING_GREY)
+def show_section(axes: "Axes", section: Section, *, missing: str = MISSING_GREY, **image_options: Any) -> Any:
+    """Draw a section in mm with equal scales and return the image; voxels without a value are `missing`."""
+    axes.set_facecolor(missing)
     axes.spines[["top", "right"]].set_visible(True)
     return axes.imshow(section.values, extent=section.extent, aspect="equal", **image_options)
 
@@ -54,16 +81,37 @@ def add_scale_bar(axes: "Axes", section: Section, *, color: str = "white") -> No
     length = round_length(0.22 * section.width_mm)
     left = section.horizontal_mm[0] + 0.05 * section.width_mm
     bottom = section.vertical_mm[1] - 0.06 * max(section.height_mm, 0.5 * section.width_mm)
-    axes.plot([left, left + length], [bottom, bottom], color=color, linewidth=2.2, solid_capstyle="butt")
+    outline = _outline("#111111" if color == "white" else "white")
+    axes.plot(
+        [left, left + length], [bottom, bottom],
+        color=color, linewidth=2.2, solid_capstyle="butt", path_effects=outline,
+    )  # fmt: skip
     axes.annotate(
         length_text(length), (left + 0.5 * length, bottom), xytext=(0, 2.5), textcoords="offset points",
-        ha="center", va="bottom", fontsize=7, color=color,
+        ha="center", va="bottom", fontsize=7, color=color, path_effects=outline,
     )  # fmt: skip
+
+
+def _outline(color: str) -> list[Any]:
+    """Rim that keeps a bar and its label readable on any ground."""
+    from matplotlib import patheffects
+
+    return [patheffects.withStroke(linewidth=3.2 if color == "white" else 2.4, foreground=color)]
 
 
 def length_text(length_mm: float) -> str:
     """Write a round length in mm or µm."""
     return f"{length_mm:g} mm" if length_mm >= 0.1 else f"{1000 * length_mm:g} µm"
+
+
+def change_color(index: int) -> str:
+    """Colour of the change with this place in the study."""
+    return CHANGE_COLORS[index % len(CHANGE_COLORS)]
+
+
+def change_marker(index: int) -> str:
+    """Marker of the change with this place in the study: tells them apart without colour."""
+    return MARKERS[index % len(MARKERS)]
 
 
 def round_length(length: float) -> float:

@@ -52,6 +52,21 @@ class ProfileTable:
         """Distance between neighbouring bins."""
         return float(np.median(np.diff(self.depth_mm)))
 
+    def averaged_mm(self, thickness_mm: float) -> tuple[float, float]:
+        """Depths between which the mean of the layer is taken; all of it where erosion leaves nothing."""
+        kept = self.depth_mm[self.eroded]
+        if kept.size == 0:
+            return 0.0, thickness_mm
+        return float(kept[0]) - 0.5 * self.bin_mm, float(kept[-1]) + 0.5 * self.bin_mm
+
+    def charge_per_area(self, charge_per_attenuation: float, *, eroded_only: bool) -> float:
+        """Charge per area of the core, mAh/cm²: all bins, or those without the margins that blur reaches.
+
+        `charge_per_attenuation` in mAh/cm³ per cm⁻¹.
+        """
+        chosen = np.isfinite(self.mean) & (self.eroded | (not eroded_only))
+        return float(self.mean[chosen].sum() * 0.1 * self.bin_mm * charge_per_attenuation)
+
 
 @dataclass(frozen=True)
 class ReportContent:
@@ -132,6 +147,25 @@ class ReportContent:
     def is_simulated(self) -> bool:
         """Whether the truth is known."""
         return bool(self.summary.get("truth"))
+
+    @property
+    def starved_rows(self) -> tuple[int, int] | None:
+        """First and last detector row in which some state was starved of neutrons; None where none was."""
+        rows = [
+            row
+            for found in (self.diagnostics.get("states") or {}).values()
+            for row in found.get("starved_rows") or ()
+            if isinstance(row, int)
+        ]
+        return (min(rows), max(rows)) if rows else None
+
+    @property
+    def starved_heights_mm(self) -> tuple[float, float] | None:
+        """The edges of those rows."""
+        if self.starved_rows is None:
+            return None
+        voxel, (first, last) = float(self.summary["voxel_size_mm"]), self.starved_rows
+        return (first - 0.5) * voxel, (last + 0.5) * voxel
 
     def change(self, name: str) -> Table:
         """Results of one change."""

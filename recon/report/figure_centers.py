@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deltamu.recon.report.canvas import CHANGE_COLORS, FULL_WIDTH_IN, new_figure
-from deltamu.recon.report.content import ReportContent, state_title
+from deltamu.recon.report.canvas import change_color, change_marker, new_figure, sheet_width
+from deltamu.recon.report.content import Float, ReportContent, state_title
 from deltamu.recon.report.numbers import finite
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LEAST_RANGE_PX = 0.25
+LEAST_COLUMN_IN = 1.7
+LEGEND_ENTRY_IN = 1.3
 
 
 def scanned_states(content: ReportContent) -> tuple[str, ...]:
@@ -26,39 +27,50 @@ def scanned_states(content: ReportContent) -> tuple[str, ...]:
 def draw_centers(content: ReportContent) -> "Figure":
     """Draw the candidates per method and row with the consensus (top) and the dose factors (bottom)."""
     states = scanned_states(content)
-    columns = min(4, len(states))
+    columns = min(4, len(states), max(1, int(sheet_width() / LEAST_COLUMN_IN)))
     blocks = -(-len(states) // columns)
-    figure = new_figure(min(FULL_WIDTH_IN, 0.5 + 2.9 * columns), 3.7 * blocks + 0.3)
+    figure = new_figure(min(sheet_width(), 0.5 + 2.9 * columns), 3.7 * blocks + 0.3)
     axes = figure.subplots(2 * blocks, columns, squeeze=False, height_ratios=[1.4, 1.0] * blocks)
-    colors = _method_colors(content, states)
-    for index, state in enumerate(states):
-        block, column = divmod(index, columns)
-        diagnostics = content.diagnostics["states"][state]
-        upper, lower = axes[2 * block, column], axes[2 * block + 1, column]
-        upper.set_title(state_title(state))
-        draw_candidates(upper, diagnostics["center"], spread_px=_spread(content, state), colors=colors)
-        _draw_dose(lower, diagnostics.get("dose") or ())
-        if column == 0:
-            upper.set_ylabel("centre (px)")
-            lower.set_ylabel("dose / open beam")
+    _draw_states(axes, content, states, columns)
     for spare in axes[-2:, len(states) - (blocks - 1) * columns :].flat:
         spare.set_axis_off()
     handles = {label: handle for panel in axes[::2].flat
                for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}  # fmt: skip
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside upper center", ncols=min(5, max(1, len(handles)))
-    )
+    beside = max(1, min(5, len(handles), int(sheet_width() / LEGEND_ENTRY_IN)))
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=beside)
     return figure
+
+
+def _draw_states(axes: Any, content: ReportContent, states: Sequence[str], columns: int) -> None:
+    """Fill the panels of the states; all show the same range of pixels and of doses."""
+    known = content.diagnostics["states"]
+    colors = _method_colors(content, states)
+    half = max(_half_range(known[state]["center"], _spread(content, state)) for state in states)
+    doses = [_finite_doses(known[state].get("dose") or ()) for state in states]
+    for index, state in enumerate(states):
+        block, column = divmod(index, columns)
+        upper, lower = axes[2 * block, column], axes[2 * block + 1, column]
+        upper.set_title(state_title(state))
+        draw_candidates(
+            upper,
+            known[state]["center"],
+            spread_px=_spread(content, state),
+            colors=colors,
+            half_range_px=half,
+        )
+        _draw_dose(lower, doses[index], _common_range(doses))
+        if column == 0:
+            upper.set_ylabel("centre (px)")
+            lower.set_ylabel("dose / open beam")
 
 
 def describe_centers(content: ReportContent) -> str:
     """Caption of the figure."""
     return (
         "Top: centre of rotation by every estimator at every row it was asked for; line: the consensus "
-        "that was used, "
-        "band: its spread. A triangle at the edge of a panel is an estimate beyond it. Bottom: dose of "
-        "every frame "
-        "relative to the open beam, which the correction divides out."
+        "that was used, band: its spread. An open triangle at the edge of a panel is an estimate beyond it. "
+        "Bottom: dose of every frame relative to the open beam, which the correction divides out. All states "
+        "show the same range."
     )
 
 
@@ -68,15 +80,20 @@ def draw_candidates(
     *,
     spread_px: float | None = None,
     colors: Mapping[str, int] | None = None,
+    half_range_px: float | None = None,
 ) -> None:
-    """Draw the candidates of one scan: `candidates` [{method, row, center}], `consensus_px`, `search_px`."""
+    """Draw the candidates of one scan: `candidates` [{method, row, center}], `consensus_px`, `search_px`.
+
+    `half_range_px` on either side of the consensus is shown; chosen by the agreement when not given.
+    """
     candidates: Sequence[Mapping[str, Any]] = [
         c for c in center.get("candidates") or () if finite(c.get("center")) is not None
     ]
     methods = list(dict.fromkeys(str(c.get("method")) for c in candidates))
     order = colors or {method: index for index, method in enumerate(methods)}
     consensus = finite(center.get("consensus_px"))
-    low, high = _shown_range([float(c["center"]) for c in candidates], consensus, spread_px)
+    middle, half = _middle(center), half_range_px or _half_range(center, spread_px)
+    low, high = middle - half, middle + half
     if consensus is not None:
         axes.axhline(consensus, color="#111111", linewidth=0.9, label="consensus", zorder=1)
         if spread_px:
@@ -86,11 +103,11 @@ def draw_candidates(
         style = order.get(method, 0)
         shown = np.clip(values, low, high)
         beyond = values != shown
-        color = CHANGE_COLORS[style % len(CHANGE_COLORS)]
+        color = change_color(style)
         axes.plot(
             rows[~beyond],
             shown[~beyond],
-            MARKERS[style % len(MARKERS)],
+            change_marker(style),
             color=color,
             alpha=0.85,
             label=method.replace("_", " "),
@@ -130,16 +147,16 @@ def write_center_picture(
     from pathlib import Path
 
     from deltamu.recon.atomic import write_bytes
-    from deltamu.recon.report.canvas import figure_style, png_bytes
+    from deltamu.recon.report.canvas import figure_style, image_bytes
 
     with figure_style():
-        figure = new_figure(0.8 * FULL_WIDTH_IN, 3.2)
+        figure = new_figure(0.8 * sheet_width(), 3.2)
         axes = figure.subplots()
         draw_candidates(axes, center, spread_px=spread_px)
         axes.set_title(title)
         axes.set_ylabel("centre (px)")
         figure.legend(loc="outside right center")
-        write_bytes(Path(path), png_bytes(figure))
+        write_bytes(Path(path), image_bytes(figure))
 
 
 def _rows_and_values(candidates: Sequence[Mapping[str, Any]], method: str) -> tuple[Any, Any]:
@@ -151,16 +168,25 @@ def _rows_and_values(candidates: Sequence[Mapping[str, Any]], method: str) -> tu
     return np.array(rows), np.array([float(c["center"]) for c in own])
 
 
-def _shown_range(
-    values: Sequence[float], consensus: float | None, spread_px: float | None
-) -> tuple[float, float]:
-    """Range that shows the agreement; single far-off estimates are marked at its edge."""
-    if not values and consensus is None:
-        return 0.0, 1.0
-    middle = consensus if consensus is not None else float(np.median(values))
-    typical = float(np.percentile(np.abs(np.array(values) - middle), 80)) if values else 0.0
-    half = max(2.0 * typical, 3.0 * (spread_px or 0.0), LEAST_RANGE_PX)
-    return middle - half, middle + half
+def _middle(center: Mapping[str, Any]) -> float:
+    """Consensus, or what stands in for it."""
+    consensus = finite(center.get("consensus_px"))
+    values = _known_centers(center)
+    if consensus is not None:
+        return consensus
+    return float(np.median(values)) if values else 0.0
+
+
+def _half_range(center: Mapping[str, Any], spread_px: float | None) -> float:
+    """Half a range that shows the agreement; single far-off estimates are marked at its edge."""
+    values = np.array(_known_centers(center))
+    typical = float(np.percentile(np.abs(values - _middle(center)), 80)) if values.size else 0.0
+    return max(2.0 * typical, 3.0 * (spread_px or 0.0), LEAST_RANGE_PX)
+
+
+def _known_centers(center: Mapping[str, Any]) -> list[float]:
+    found = [finite(candidate.get("center")) for candidate in center.get("candidates") or ()]
+    return [value for value in found if value is not None]
 
 
 def _spread(content: ReportContent, state: str) -> float | None:
@@ -176,9 +202,23 @@ def _method_colors(content: ReportContent, states: Sequence[str]) -> dict[str, i
     return {name: index for index, name in enumerate(dict.fromkeys(names))}
 
 
-def _draw_dose(axes: "Axes", dose: Sequence[float]) -> None:
-    values = np.array([np.nan if finite(value) is None else float(value) for value in dose])
+def _finite_doses(dose: Sequence[float]) -> Float:
+    return np.array([np.nan if finite(value) is None else float(value) for value in dose])
+
+
+def _common_range(doses: Sequence[Float]) -> tuple[float, float] | None:
+    """Range of all doses with a little air; None where there are none."""
+    known = np.concatenate([dose[np.isfinite(dose)] for dose in doses])
+    if known.size == 0:
+        return None
+    air = 0.05 * max(float(np.ptp(known)), 0.01)
+    return float(known.min()) - air, float(known.max()) + air
+
+
+def _draw_dose(axes: "Axes", dose: Float, limits: tuple[float, float] | None) -> None:
     axes.axhline(1.0, color="#999999", linewidth=0.6)
-    axes.plot(values, color="#0072B2", linewidth=0.7)
+    axes.plot(dose, color="#0072B2", linewidth=0.7)
     axes.set_xlabel("frame")
     axes.ticklabel_format(axis="y", useOffset=False)
+    if limits is not None:
+        axes.set_ylim(*limits)

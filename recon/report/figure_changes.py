@@ -6,10 +6,16 @@ import numpy as np
 
 from deltamu.recon.report.canvas import round_up
 from deltamu.recon.report.content import Float, ReportContent, change_title
-from deltamu.recon.report.figure_states import pellet_half_width, slab_mm, slab_voxels
+from deltamu.recon.report.figure_states import pellet_half_width, slab_mm, slab_sentence
 from deltamu.recon.report.images import open_study_image
 from deltamu.recon.report.section_grid import SectionPair, draw_section_grid
-from deltamu.recon.report.sections import CellFrame, axial_section, cell_frame, cross_section, layer_surfaces
+from deltamu.recon.report.sections import (
+    CellFrame,
+    axial_section,
+    cell_frame,
+    cross_section,
+    layer_surfaces,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +24,9 @@ if TYPE_CHECKING:
 CHANGE_COLORMAP = "RdBu_r"
 CHANGE_LABEL = "change of attenuation Δµ (cm⁻¹)"
 OUTLINE: dict[str, Any] = {"color": "#111111", "linewidth": 0.6}
+# the scale reaches at least this many times the scatter of the voxels that are shown
+NOISE_WITHIN_SCALE = 4
+ROBUST_SD = 1.4826
 
 
 def draw_changes(content: ReportContent) -> "Figure":
@@ -28,6 +37,7 @@ def draw_changes(content: ReportContent) -> "Figure":
 
     def outline(cross: "Axes", axial: "Axes", index: int) -> None:
         _draw_circle(cross, frame)
+        _mark_starved(axial, content, frame)
         for name, (near, far) in surfaces.items():
             _draw_layer(axial, frame, near, far)
             if index == 0 and name == content.profile_layer:
@@ -42,24 +52,54 @@ def draw_changes(content: ReportContent) -> "Figure":
 def describe_changes(content: ReportContent) -> str:
     """Caption of the figure."""
     frame = cell_frame(content)
+    starved = content.starved_heights_mm is not None
     return (
         "Change of the attenuation coefficient; red: more attenuation (lithium gained, if nothing else "
-        "moved), blue: "
-        f"less. The same limits for every change, set by the depth profiles of the "
-        f"{content.profile_layer}. Top: "
-        f"perpendicular to the axis at z = {frame.middle_z_mm:.2f} mm. Bottom: through the axis; black "
-        "lines are the "
-        "fitted faces of the layers, d points from the separator to the current collector. Mean of "
-        f"{slab_voxels(frame)} voxels across each plane. Grey: no value."
+        "moved), blue: less. The same limits for every change, set by the depth profiles of the "
+        f"{content.profile_layer} and by noise where that is larger. Top: perpendicular to the axis at "
+        f"z = {frame.middle_z_mm:.2f} mm. Bottom: through the axis; black lines are the fitted faces of the "
+        f"layers{_order_of_layers(content)}, d points from the separator to the current collector. "
+        f"{slab_sentence(frame)} Grey: no value."
+        f"{' Hatched at the edge: too few neutrons (starved), not quantitative.' if starved else ''}"
     )
 
 
 def change_limit(content: ReportContent) -> float:
-    """Half range of the diverging scale, from the profiles and not from noisy voxels."""
+    """Half range of the diverging scale.
+
+    From the depth profiles and not from noisy voxels; but where nothing changed beyond the noise, wide
+    enough that the noise does not look like a change.
+    """
     largest = max((_largest(p.mean[p.eroded]) for p in content.profiles.values()), default=0.0)
-    floor = max((_largest(p.standard_error) for p in content.profiles.values()), default=0.0)
-    limit = max(1.1 * largest, 5 * floor)
+    limit = max(1.1 * largest, NOISE_WITHIN_SCALE * _scatter_of_voxels(content))
     return round_up(limit) if limit > 0 else 1.0
+
+
+def _scatter_of_voxels(content: ReportContent) -> float:
+    """Largest robust SD of the voxels of a change inside the pellet, in the plane that is shown."""
+    frame = cell_frame(content)
+    scatter = [0.0]
+    for change in content.changes:
+        values = _pair(content, change, frame).cross.inside(frame.radius_mm)
+        if values.size:
+            scatter.append(ROBUST_SD * float(np.median(np.abs(values - np.median(values)))))
+    return max(scatter)
+
+
+def _order_of_layers(content: ReportContent) -> str:
+    """Name the layers as they lie in the picture, from top to bottom."""
+    heights = {name: float(np.nanmean(near + far)) for name, (near, far) in layer_surfaces(content).items()}
+    names = [name.replace("_", " ") for name in sorted(heights, key=lambda name: heights[name])]
+    return f" (from top to bottom: {', '.join(names)})" if names else ""
+
+
+def _mark_starved(axes: "Axes", content: ReportContent, frame: CellFrame) -> None:
+    """Hatch a strip at the right edge over the rows that some state was starved in."""
+    heights = content.starved_heights_mm
+    if heights is not None:
+        axes.axhspan(
+            *heights, xmin=0.96, facecolor="white", edgecolor="#333333", hatch="////////", linewidth=0.5
+        )
 
 
 def _largest(values: Float) -> float:

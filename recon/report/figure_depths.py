@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deltamu.recon.report.canvas import FULL_WIDTH_IN, length_text, new_figure, round_length, show_section
+from deltamu.recon.report.canvas import length_text, new_figure, round_length, sheet_width, show_section
 from deltamu.recon.report.content import ReportContent, change_title
 from deltamu.recon.report.figure_changes import CHANGE_COLORMAP, change_limit
 from deltamu.recon.report.figure_profile import layer_thickness
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_SLICES = 6
 LARGEST_PANEL_IN = 1.5
+LEAST_PANEL_IN = 0.62
 LABELS_IN = 1.6
 
 
@@ -28,11 +29,11 @@ def draw_depths(content: ReportContent) -> "Figure":
     frame = cell_frame(content)
     thickness, limit = layer_thickness(content, frame), change_limit(content)
     count = slice_count(thickness, frame)
-    side = min(LARGEST_PANEL_IN, (FULL_WIDTH_IN - LABELS_IN) / count)
+    side = min(LARGEST_PANEL_IN, (sheet_width() - LABELS_IN) / count)
     figure = new_figure(count * side + LABELS_IN, len(content.changes) * (side + 0.06) + 0.75)
     axes = figure.subplots(len(content.changes), count, squeeze=False)
     for row, change in enumerate(content.changes):
-        slices = flattened_slices(content, change, frame, thickness_mm=thickness, count=count)
+        slices = flattened_slices(content, change, frame, edges_mm=np.linspace(0, thickness, count + 1))
         for column in range(count):
             section = Section(slices.values[column], slices.horizontal_mm, slices.vertical_mm)
             panel = axes[row, column]
@@ -53,16 +54,15 @@ def describe_depths(content: ReportContent) -> str:
     step = 1000 * thickness / slice_count(thickness, frame)
     return (
         f"Slices of the {content.profile_layer} from d₀ to dₘₐₓ, flattened along its tilted and bowed "
-        "faces; each is "
-        f"the mean over {step:.0f} µm of depth, on the same colour scale as the previous figure. The "
-        "first and the "
-        "last slice contain the margins that the neighbouring layers blur into."
+        f"faces; each is the mean over {step:.0f} µm of depth, on the colour scale of the maps. The first and "
+        "the last slice contain the margins that the neighbouring layers blur into."
     )
 
 
 def slice_count(thickness_mm: float, frame: CellFrame) -> int:
-    """Slices that are at least one voxel thick, six at most."""
-    return int(np.clip(thickness_mm / frame.voxel_mm, 1, MOST_SLICES))
+    """Slices that are at least one voxel thick and large enough to read, six at most."""
+    room = int((sheet_width() - LABELS_IN) / LEAST_PANEL_IN)
+    return int(np.clip(thickness_mm / frame.voxel_mm, 1, min(MOST_SLICES, max(1, room))))
 
 
 def _dress_panel(axes: "Axes", section: Section, slices: FlattenedSlices, row: int, column: int) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+PELLET_MARGIN = 1.55
+
 
 def draw_registration(content: ReportContent) -> "Figure":
     """Draw the reference in magenta and each moving state in green; where they agree the sum is grey."""
@@ -66,10 +68,13 @@ def _residual_text(content: ReportContent, state: str) -> str:
 
 def _sections(content: ReportContent, name: str, frame: CellFrame) -> SectionPair:
     image = open_study_image(content, name)
+    half_width = pellet_half_width(frame, margin=PELLET_MARGIN)
     return SectionPair(
         name,
-        cross_section(image, frame, _check_height(frame), thickness_mm=slab_mm(frame)),
-        axial_section(image, frame, half_width_mm=pellet_half_width(frame), thickness_mm=slab_mm(frame)),
+        cross_section(
+            image, frame, _check_height(frame), half_width_mm=half_width, thickness_mm=slab_mm(frame)
+        ),
+        axial_section(image, frame, half_width_mm=half_width, thickness_mm=slab_mm(frame)),
     )
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PELLET_MARGIN = 1.35
+# no grey of the scale: a voxel without a value is not a voxel with one
+MISSING_BLUE = "#33506e"
 
 
 def draw_states(content: ReportContent) -> "Figure":
@@ -29,7 +31,7 @@ def draw_states(content: ReportContent) -> "Figure":
 
     return draw_section_grid(
         pairs, color_label="attenuation coefficient µ (cm⁻¹)", decorate=mark_planes,
-        cmap="gray", vmin=0.0, vmax=grey_limit(pairs, frame),
+        missing=MISSING_BLUE, cmap="gray", vmin=0.0, vmax=grey_limit(pairs, frame),
     )  # fmt: skip
 
 
@@ -43,10 +45,8 @@ def describe_states(content: ReportContent) -> str:
         f"The states on one grey scale, on the grid of the {state_title(content.reference)} state. Top: "
         "perpendicular "
         f"to the axis through {layer} (z = {frame.middle_z_mm:.2f} mm). Bottom: through the axis, cropped "
-        "to the "
-        f"pellet. Mean of {slab_voxels(frame)} voxels across each plane; dashed lines mark where the "
-        "planes meet. "
-        "Values above the scale are white, values below 0 black."
+        "to the pellet; dashed lines mark where the planes meet. "
+        f"{slab_sentence(frame)} Values above the scale are white, values below 0 black; blue: no value."
     )
 
 
@@ -70,24 +70,27 @@ def slab_voxels(frame: CellFrame) -> int:
     return 3 if inside >= 6 else 1
 
 
+def slab_sentence(frame: CellFrame) -> str:
+    """Say how much a plane averages."""
+    count = slab_voxels(frame)
+    return "Planes are one voxel thick." if count == 1 else f"Mean of {count} voxels across each plane."
+
+
 def slab_mm(frame: CellFrame) -> float:
     """Thickness that is averaged across a plane."""
     return (slab_voxels(frame) - 0.5) * frame.voxel_mm
 
 
-def pellet_half_width(frame: CellFrame) -> float | None:
+def pellet_half_width(frame: CellFrame, *, margin: float = PELLET_MARGIN) -> float | None:
     """Half the width of the views that show the pellet only; None for the whole field."""
-    return None if frame.radius_mm is None else PELLET_MARGIN * frame.radius_mm
+    return None if frame.radius_mm is None else margin * frame.radius_mm
 
 
 def grey_limit(pairs: list[SectionPair], frame: CellFrame) -> float:
     """White of the grey scale: what the pellet reaches in the plane of the layer, not a metal elsewhere."""
     values = []
     for pair in pairs:
-        height, width = pair.cross.values.shape
-        y = np.linspace(*pair.cross.vertical_mm, height)[:, None]
-        x = np.linspace(*pair.cross.horizontal_mm, width)[None, :]
-        chosen = pair.cross.values[np.hypot(y, x) < (frame.radius_mm or np.inf)]
-        values.append(np.nanpercentile(chosen, 99) if np.isfinite(chosen).any() else np.nan)
+        chosen = pair.cross.inside(frame.radius_mm)
+        values.append(np.percentile(chosen, 99) if chosen.size else np.nan)
     limit = 1.05 * float(np.nanmax(values)) if np.isfinite(values).any() else 1.0
     return round_up(limit) if limit > 0 else 1.0

@@ -13,7 +13,7 @@ from deltamu.recon.report import (
     figure_registration,
     figure_states,
 )
-from deltamu.recon.report.canvas import figure_style, png_bytes
+from deltamu.recon.report.canvas import figure_style, image_bytes
 from deltamu.recon.report.content import ReportContent
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def render_figures(content: ReportContent) -> Iterator[RenderedFigure]:
     for kind in FIGURES:
         if kind.possible(content):
             with figure_style():
-                png = png_bytes(kind.draw(content))
+                png = image_bytes(kind.draw(content))
             yield RenderedFigure(kind.name, kind.title, kind.describe(content), png)
 
 

@@ -3,18 +3,19 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltamu.recon.report.content import Float, ReportContent
 from deltamu.recon.report.images import open_study_image
 from deltamu.recon.report.sections import CellFrame, Float32
 
 BLOCK_ROWS = 32
+# a column with less than this part of the slice has no mean: the rest is outside the field
+LEAST_COVERED = 0.5
 
 
 @dataclass(frozen=True)
 class FlattenedSlices:
-    """Means of a change in equal steps of depth.
+    """Means of a change between depths.
 
     Attributes
     ----------
@@ -22,7 +23,7 @@ class FlattenedSlices:
         Depths between which each slice is averaged.
     values : (slice, y, x) array
         cm⁻¹; NaN outside the pellet.
-    half_width_mm : (y, x) tuple of (first, last) edges measured from the axis
+    vertical_mm, horizontal_mm : (first, last) edges of y and x, measured from the axis
     """
 
     edges_mm: Float
@@ -32,46 +33,67 @@ class FlattenedSlices:
 
 
 def flattened_slices(
-    content: ReportContent, change: str, frame: CellFrame, *, thickness_mm: float, count: int
+    content: ReportContent, change: str, frame: CellFrame, *, edges_mm: Float
 ) -> FlattenedSlices:
-    """Average a change between `count` + 1 equally spaced depths, column by column.
+    """Average a change between given depths, column by column.
 
-    The depth of every voxel comes from the image `layers/<name>/depth`; blocks of rows bound the memory.
+    Every voxel counts with the part of it that lies between the two depths, so that a face that crosses the
+    rows of the grid leaves no contour lines. Depth is measured from the face at the separator along its
+    local normal; blocks of rows bound the memory.
+
+    Parameters
+    ----------
+    edges_mm : (slice + 1,) array
+        Increasing depths; they may lie outside the layer.
+
+    Returns
+    -------
+    FlattenedSlices
     """
-    delta = open_study_image(content, f"changes/{change}/delta_mu")
-    depth = open_study_image(content, f"layers/{content.profile_layer}/depth")
-    rows, columns = (slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(frame.inside))
-    shape = (count, rows.stop - rows.start, columns.stop - columns.start)
-    total, voxels = np.zeros(shape, np.float32), np.zeros(shape, np.int32)
-    first, last = _rows_of_layer(frame)
-    for start in range(first, last, BLOCK_ROWS):
-        block = slice(start, min(start + BLOCK_ROWS, last))
-        _add_block(
-            total, voxels, delta.read(block, rows, columns), depth.read(block, rows, columns), thickness_mm
-        )
-    values = np.where(voxels > 0, total / np.maximum(voxels, 1), np.nan).astype(np.float32)
-    edges = [((w.start - 0.5) * frame.voxel_mm - a, (w.stop - 0.5) * frame.voxel_mm - a)
-             for w, a in zip((rows, columns), frame.axis_mm, strict=True)]  # fmt: skip
-    return FlattenedSlices(np.linspace(0, thickness_mm, count + 1), values, edges[0], edges[1])
-
-
-def _rows_of_layer(frame: CellFrame) -> tuple[int, int]:
-    """Rows that the layer reaches anywhere inside the pellet."""
-    if frame.near_mm is None or frame.far_mm is None:
+    if frame.near_mm is None:
         raise ValueError("the faces of the profile layer are not known")
-    heights = np.stack([frame.near_mm[frame.inside], frame.far_mm[frame.inside]]) / frame.voxel_mm
-    first = int(np.clip(np.floor(np.nanmin(heights)), 0, frame.shape[0] - 1))
-    last = int(np.clip(np.ceil(np.nanmax(heights)) + 1, first + 1, frame.shape[0]))
-    return first, last
+    image = open_study_image(content, f"changes/{change}/delta_mu")
+    rows, columns = (slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(frame.inside))
+    near, slope = _face(frame, rows, columns)
+    shape = (edges_mm.size - 1, rows.stop - rows.start, columns.stop - columns.start)
+    total, weight = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    first, last = _rows_between(frame, near, slope, edges_mm)
+    for start in range(first, last, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, last)
+        heights = np.arange(start, stop) * frame.voxel_mm
+        depth = frame.toward_collector * (heights[:, None, None] - near) * slope
+        _add_block(total, weight, image.read(slice(start, stop), rows, columns), depth, edges_mm, frame)
+    covered = weight > LEAST_COVERED * np.diff(edges_mm)[:, None, None] / frame.voxel_mm
+    values = np.where(covered & frame.inside[rows, columns], total / np.maximum(weight, 1e-9), np.nan)
+    extent = [((w.start - 0.5) * frame.voxel_mm - a, (w.stop - 0.5) * frame.voxel_mm - a)
+              for w, a in zip((rows, columns), frame.axis_mm, strict=True)]  # fmt: skip
+    return FlattenedSlices(edges_mm, values.astype(np.float32), extent[0], extent[1])
+
+
+def _face(frame: CellFrame, rows: slice, columns: slice) -> tuple[Float, Float]:
+    """Height of the face at the separator and the cosine of its local slope."""
+    near = np.asarray(frame.near_mm)
+    along_y, along_x = (np.gradient(near, frame.voxel_mm, axis=axis) for axis in (0, 1))
+    cosine = 1 / np.sqrt(1 + along_y**2 + along_x**2)
+    return near[rows, columns], cosine[rows, columns]
+
+
+def _rows_between(frame: CellFrame, near: Float, slope: Float, edges_mm: Float) -> tuple[int, int]:
+    """Rows that the depths reach anywhere."""
+    reached = [near + frame.toward_collector * edge / slope for edge in (edges_mm[0], edges_mm[-1])]
+    lowest = min(float(np.nanmin(heights)) for heights in reached) / frame.voxel_mm
+    highest = max(float(np.nanmax(heights)) for heights in reached) / frame.voxel_mm
+    first = int(np.clip(np.floor(lowest - 1), 0, frame.shape[0] - 1))
+    return first, int(np.clip(np.ceil(highest + 2), first + 1, frame.shape[0]))
 
 
 def _add_block(
-    total: Float32, voxels: NDArray[np.int32], values: Float32, depth: Float32, thickness_mm: float
+    total: Float32, weight: Float32, values: Float32, depth: Float, edges_mm: Float, frame: CellFrame
 ) -> None:
-    count = total.shape[0]
-    index = np.floor(np.nan_to_num(depth, nan=-1.0) / thickness_mm * count).astype(np.int32)
-    usable = np.isfinite(values) & np.isfinite(depth)
-    for step in range(count):
-        chosen = usable & (index == step)
-        total[step] += np.sum(values, axis=0, where=chosen)
-        voxels[step] += np.count_nonzero(chosen, axis=0)
+    position = np.where(np.isfinite(values), depth / frame.voxel_mm, np.inf)
+    known = np.nan_to_num(values)
+    for index in range(total.shape[0]):
+        low, high = edges_mm[index] / frame.voxel_mm, edges_mm[index + 1] / frame.voxel_mm
+        part = np.clip(np.minimum(position + 0.5, high) - np.maximum(position - 0.5, low), 0, None)
+        total[index] += np.sum(known * part, axis=0)
+        weight[index] += np.sum(part, axis=0)

@@ -60,13 +60,6 @@ def percent(fraction: Any, *, digits: int = 2) -> str:
     return f"{number(100 * found, digits=digits)}{THIN_SPACE}%"
 
 
-def vector(values: Any, decimals: int) -> str:
-    """Write the components of a vector with a fixed count of decimals."""
-    if not isinstance(values, list | tuple):
-        return MISSING
-    return ", ".join(fixed(value, decimals, signed=True) for value in values)
-
-
 def duration(seconds: Any) -> str:
     """Write seconds as a person would say them."""
     found = finite(seconds)

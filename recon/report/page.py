@@ -9,16 +9,18 @@ from typing import Any
 from deltamu.recon.atomic import write_bytes, write_text
 from deltamu.recon.report.content import ReportContent
 from deltamu.recon.report.figures import RenderedFigure, render_figures
+from deltamu.recon.report.headlines import headlines
 from deltamu.recon.report.load import load_report_content
 from deltamu.recon.report.numbers import duration, size
-from deltamu.recon.report.statements import headlines, statements
+from deltamu.recon.report.statements import statements
 from deltamu.recon.report.tables import (
     layers_table,
+    regions_table,
     registration_table,
     results_table,
     states_table,
-    truth_tables,
 )
+from deltamu.recon.report.truth_tables import truth_tables
 
 
 def write_report(output_dir: Path | str) -> Path:
@@ -73,6 +75,7 @@ def render_page(content: ReportContent, figures: list[RenderedFigure]) -> str:
         states=states_table(content),
         registration=registration_table(content) if content.moving_states else None,
         layers=layers_table(content) if content.layers else None,
+        regions=regions_table(content) if content.changes and content.profile_layer else None,
         provenance=_provenance(content),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deltamu.recon.report.canvas import FULL_WIDTH_IN, add_scale_bar, new_figure, show_section
+from deltamu.recon.report.canvas import MISSING_GREY, add_scale_bar, new_figure, sheet_width, show_section
 from deltamu.recon.report.sections import Section
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LARGEST_COLUMN_IN = 2.9
+LEAST_COLUMN_IN = 1.05
 LABEL_SPACE_IN = 0.62
 COLOR_BAR_IN = 0.75
 LARGEST_TITLE_PT = 8.5
@@ -37,6 +38,7 @@ def draw_section_grid(
     color_label: str | None = None,
     extend: str = "both",
     bar_color: str = "white",
+    missing: str = MISSING_GREY,
     decorate: Decoration | None = None,
     **image_options: Any,
 ) -> "Figure":
@@ -52,12 +54,14 @@ def draw_section_grid(
         Label of the one colour bar; without it there is none (colours are given, not values).
     extend : str
         Ends of the colour bar beyond which values occur.
+    bar_color, missing : str
+        Colours of the scale bar and of voxels without a value.
     decorate : callable(cross axes, axial axes, index), optional
         Draws on top of each pair.
     **image_options
         For imshow: cmap, vmin, vmax.
     """
-    columns = min(columns, len(pairs))
+    columns = min(columns, len(pairs), _most_columns(with_bar=color_label is not None))
     blocks = -(-len(pairs) // columns)
     figure = new_figure(*_figure_size(pairs[0], columns, blocks, with_bar=color_label is not None))
     heights = [
@@ -69,8 +73,8 @@ def draw_section_grid(
     for index, pair in enumerate(pairs):
         block, column = divmod(index, columns)
         cross, axial = axes[2 * block, column], axes[2 * block + 1, column]
-        show_section(cross, pair.cross, **image_options)
-        show_section(axial, pair.axial, **image_options)
+        show_section(cross, pair.cross, missing=missing, **image_options)
+        show_section(axial, pair.axial, missing=missing, **image_options)
         _label_pair(cross, axial, pair, first=column == 0, title_pt=title_pt)
         add_scale_bar(cross, pair.cross, color=bar_color)
         if decorate is not None:
@@ -86,11 +90,17 @@ def draw_section_grid(
 def _figure_size(pair: SectionPair, columns: int, blocks: int, *, with_bar: bool) -> tuple[float, float]:
     """Size at which the panels fill the sheet without white bands between them."""
     bar = COLOR_BAR_IN if with_bar else 0.1
-    column = min(LARGEST_COLUMN_IN, (FULL_WIDTH_IN - LABEL_SPACE_IN - bar) / columns - 0.1)
+    column = min(LARGEST_COLUMN_IN, (sheet_width() - LABEL_SPACE_IN - bar) / columns - 0.1)
     panels = column * (
         pair.cross.height_mm / pair.cross.width_mm + pair.axial.height_mm / pair.axial.width_mm
     )
     return columns * (column + 0.1) + LABEL_SPACE_IN + bar, blocks * (panels + 1.3)
+
+
+def _most_columns(*, with_bar: bool) -> int:
+    """Columns side by side whose panels are still large enough to read."""
+    room = sheet_width() - LABEL_SPACE_IN - (COLOR_BAR_IN if with_bar else 0.1)
+    return max(1, int(room / (LEAST_COLUMN_IN + 0.1)))
 
 
 def _label_pair(cross: "Axes", axial: "Axes", pair: SectionPair, *, first: bool, title_pt: float) -> None:

@@ -35,6 +35,14 @@ class Section:
         """Edges as matplotlib wants them for an image whose first row is at the top."""
         return (*self.horizontal_mm, self.vertical_mm[1], self.vertical_mm[0])
 
+    def inside(self, radius_mm: float | None) -> NDArray[np.floating]:
+        """Finite values within a distance of the origin; all of them without a radius."""
+        height, width = self.values.shape[:2]
+        y = np.linspace(*self.vertical_mm, height)[:, None]
+        x = np.linspace(*self.horizontal_mm, width)[None, :]
+        chosen = self.values[np.hypot(y, x) < (radius_mm or np.inf)]
+        return chosen[np.isfinite(chosen)]
+
     @property
     def width_mm(self) -> float:
         """Horizontal extent."""
@@ -95,6 +103,15 @@ class CellFrame:
     def middle_z_mm(self) -> float:
         """Mean height of the middle of the profile layer."""
         return 0.5 * (self.near_z_mm + self.far_z_mm)
+
+    @property
+    def toward_collector(self) -> float:
+        """1 where z grows with depth, −1 where it falls."""
+        return 1.0 if self.far_z_mm >= self.near_z_mm else -1.0
+
+    def depth_of_z(self, z_mm: float) -> float:
+        """Depth of a height on the axis."""
+        return self.toward_collector * (z_mm - self.near_z_mm)
 
     def _mean_height(self, surface: Float | None) -> float:
         if surface is None:

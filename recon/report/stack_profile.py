@@ -37,13 +37,12 @@ def stack_profile(content: ReportContent, change: str, frame: CellFrame) -> Stac
     core = frame.core(CORE_FRACTION)
     rows, columns = (slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(core))
     near, inside = frame.near_mm[rows, columns], core[rows, columns]
-    toward_collector = 1.0 if frame.far_z_mm > frame.near_z_mm else -1.0
     bins = 2 * frame.shape[0] + 1
     total, count = np.zeros(bins), np.zeros(bins)
     for start in range(0, frame.shape[0], BLOCK_ROWS):
         values = image.read(slice(start, start + BLOCK_ROWS), rows, columns)
         heights = (start + np.arange(values.shape[0])) * frame.voxel_mm
-        depth = toward_collector * (heights[:, None, None] - near) / frame.voxel_mm
+        depth = frame.toward_collector * (heights[:, None, None] - near) / frame.voxel_mm
         used = inside & np.isfinite(values) & np.isfinite(depth) & (np.abs(depth) < frame.shape[0] - 1)
         index = np.rint(depth[used]).astype(np.int64) + frame.shape[0]
         total += np.bincount(index, weights=values[used].astype(np.float64), minlength=bins)

@@ -1,10 +1,12 @@
-"""What the report says in sentences: the headline, and what a reviewer will ask."""
+"""What the report says in sentences: what was corrected, and what a reviewer will ask."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from deltamu.recon.report.content import ReportContent, Table, change_title, state_title
-from deltamu.recon.report.numbers import MISSING, finite, number, percent, uncertain
+from deltamu.recon.report.content import ReportContent, Table, state_title
+from deltamu.recon.report.numbers import finite, number, percent
+
+GOOD_PART = 0.25
 
 CORRECTIONS = {
     "dark_and_open_beam": "Dark frames and open beam",
@@ -24,26 +26,11 @@ UNCORRECTED = {
 
 
 @dataclass(frozen=True)
-class Headline:
-    """One change in plain words."""
-
-    title: str
-    charge: str
-    mean: str
-    sentence: str
-
-
-@dataclass(frozen=True)
 class Statement:
     """A point of the reviewer's checklist."""
 
     topic: str
     text: str
-
-
-def headlines(content: ReportContent) -> tuple[Headline, ...]:
-    """Say for every change what happened to the profile layer, how much, and how sure that is."""
-    return tuple(_headline(content, change) for change in content.changes)
 
 
 def statements(content: ReportContent) -> tuple[Statement, ...]:
@@ -54,44 +41,13 @@ def statements(content: ReportContent) -> tuple[Statement, ...]:
             _registration(content),
             _edges(content),
             _noise(content),
+            _self_difference(content),
+            _region(content),
             _lithium(content),
             _boundaries(content),
         ]
-    points += [_starvation(content), _scales(content)]
+    points += [_starvation(content), _scales(content), _time_of_scan(content), _stability(content)]
     return tuple(point for point in points if point.text)
-
-
-def _headline(content: ReportContent, change: str) -> Headline:
-    found = content.change(change)
-    mean, error = finite(found.get("mean_delta_mu")), finite(found.get("standard_error"))
-    later, earlier = (state_title(state) for state in change.split("-"))
-    measured = f"mean Δµ = {uncertain(mean, error, signed=True)} cm⁻¹"
-    layer = content.profile_layer or "layer"
-    charge = uncertain(found.get("charge_mAh"), found.get("charge_standard_error_mAh"), signed=True)
-    if mean is None:
-        sentence = f"No value could be determined for the {layer} between {earlier} and {later}."
-    elif error is not None and abs(mean) <= 2 * error:
-        sentence = f"Between {earlier} and {later} the {layer} shows no change beyond two standard errors."
-    else:
-        direction = "gained" if mean > 0 else "lost"
-        sentence = (
-            f"From {earlier} to {later} the {layer} {direction} {_lithium_amount(found)}{_closure(found)}."
-        )
-    return Headline(
-        change_title(change), MISSING if charge == MISSING else f"{charge} mAh", measured, sentence
-    )
-
-
-def _lithium_amount(found: Table) -> str:
-    amount, error = finite(found.get("lithium_mol")), finite(found.get("lithium_standard_error_mol"))
-    if amount is None:
-        return "attenuation"
-    return f"{uncertain(1e6 * abs(amount), None if error is None else 1e6 * error)} µmol of lithium"
-
-
-def _closure(found: Table) -> str:
-    closure = finite(found.get("charge_closure"))
-    return "" if closure is None else f", {percent(closure, digits=3)} of the charge that was cycled"
 
 
 def _correction_statements(content: ReportContent) -> list[Statement]:
@@ -118,7 +74,8 @@ def _reconstruction(content: ReportContent) -> Statement:
     )
     return Statement(
         "Reconstruction",
-        f"{method or 'Method not stated'}{filter_text}; voxel {voxel} µm. The same for all states.",
+        f"{method or 'Method not stated'}{filter_text}; voxel {voxel} µm. Every state was corrected and "
+        "reconstructed with the same settings, each with its own open beam.",
     )
 
 
@@ -140,10 +97,22 @@ def _registration(content: ReportContent) -> Statement:
 def _edges(content: ReportContent) -> Statement:
     return Statement(
         "Edges",
-        "Mean and peak leave out the margins that the blur of the neighbouring layers reaches; lithium "
-        "and charge take "
-        "in the whole layer and its blur, because blur conserves the integral. The table gives both.",
+        f"Mean and peak leave out the margins that the blur of the neighbouring layers reaches"
+        f"{_margins(content)}; lithium and charge take in the whole layer and its blur, because blur "
+        "conserves the integral. The table gives both. The width of the blur comes from the fit of the faces; "
+        "a Fourier shell correlation is not computed.",
     )
+
+
+def _margins(content: ReportContent) -> str:
+    """Say how much was left out at the two faces."""
+    thickness = finite(content.layers.get(content.profile_layer or "", {}).get("thickness_mm"))
+    if thickness is None:
+        return ""
+    first, last = next(iter(content.profiles.values())).averaged_mm(thickness)
+    if first == 0 and last == thickness:
+        return " (here nothing would be left: they are taken over the whole layer)"
+    return f" ({1000 * first:.0f} µm at d₀, {1000 * (thickness - last):.0f} µm at dₘₐₓ)"
 
 
 def _noise(content: ReportContent) -> Statement:
@@ -156,6 +125,25 @@ def _noise(content: ReportContent) -> Statement:
         "σ of every voxel holds counting noise, the noise of the open beam, which is the same in every "
         "view and does not "
         f"average out, and the smoothing by resampling.{floor}",
+    )
+
+
+def _self_difference(content: ReportContent) -> Statement:
+    names = " and ".join(state_title(name) for name in content.inert_layers)
+    if not names:
+        return Statement("Self-difference", "")
+    return Statement(
+        "Self-difference",
+        f"The noise is judged in the layers that must not change ({names}); the noise figure shows it. A second "
+        "scan of one state, entered as a state of its own, shows the self-difference of the whole cell.",
+    )
+
+
+def _region(content: ReportContent) -> Statement:
+    return Statement(
+        "Region",
+        "The profile is averaged over the core of the pellet, the charge over all of it; a table above gives the "
+        "mean for other regions.",
     )
 
 
@@ -203,17 +191,51 @@ def _starvation(content: ReportContent) -> Statement:
 
 
 def _starved_rows(content: ReportContent) -> str:
-    rows = [
-        row
-        for found in (content.diagnostics.get("states") or {}).values()
-        for row in found.get("starved_rows") or ()
-        if isinstance(row, int)
-    ]
-    return f" (detector rows {min(rows)} to {max(rows)})" if rows else ""
+    if content.starved_rows is None:
+        return ""
+    names = ", ".join(state_title(name) for name in starved_layers(content))
+    first, last = content.starved_rows
+    return f" (detector rows {first} to {last}{f': {names}' if names else ''})"
+
+
+def starved_layers(content: ReportContent) -> tuple[str, ...]:
+    """Layers of which a good part lies in rows that some state was starved in."""
+    heights = content.starved_heights_mm
+    if heights is None:
+        return ()
+    found = []
+    for name, layer in content.layers.items():
+        middle, thickness = finite(layer.get("height_mm")), finite(layer.get("thickness_mm"))
+        if middle is None or not thickness:
+            continue
+        shared = min(heights[1], middle + thickness / 2) - max(heights[0], middle - thickness / 2)
+        if shared > GOOD_PART * thickness:
+            found.append(name)
+    return tuple(found)
 
 
 def _scales(content: ReportContent) -> Statement:
     return Statement(
         "Colour scales",
         "One grey scale for all states, one diverging scale for all changes; none is stretched per image.",
+    )
+
+
+def _time_of_scan(content: ReportContent) -> Statement:
+    return Statement(
+        "Time of the scans",
+        "A scan shows the mean over its own duration. Relaxation and self-discharge between the end of cycling "
+        "and the end of the scan are part of the change that is shown; they are not known here.",
+    )
+
+
+def _stability(content: ReportContent) -> Statement:
+    spreads = [finite(found.get("center_spread_px")) for found in content.summary["states"].values()]
+    known = [spread for spread in spreads if spread is not None]
+    if not known:
+        return Statement("Movement during a scan", "")
+    return Statement(
+        "Movement during a scan",
+        "First and last projection are not compared in this version. A sample that moved would let the "
+        f"estimators of the centre disagree; they agree within {number(max(known), digits=2)} px.",
     )

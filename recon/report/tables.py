@@ -1,11 +1,13 @@
 """The tables of the report, as text that is ready to be set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deltamu.recon.report.content import ReportContent, Table, change_title, state_title
-from deltamu.recon.report.numbers import MISSING, finite, fixed, number, percent, uncertain, vector
+from deltamu.recon.report.numbers import MISSING, finite, fixed, number, percent, uncertain
+from deltamu.recon.report.regions import FALSE_DISCOVERY_RATE, changed_fraction, region_means
+from deltamu.recon.report.sections import cell_frame
 
 ORDERS = {"increasing": "in order", "decreasing": "in order, backwards"}
 
@@ -49,7 +51,10 @@ def results_table(content: ReportContent) -> TableView:
             lambda c: _scaled(c, "charge_mAh", "charge_standard_error_mAh", 1.0, signed=True),
         ),
         ("charge by the cycler (mAh)", lambda c: number(c.get("charge_cycled_mAh"), digits=4, signed=True)),
-        ("imaged / cycled charge", lambda c: percent(c.get("charge_closure"), digits=3)),
+        (
+            "imaged / cycled charge (%)",
+            lambda c: _scaled(c, "charge_closure", "charge_closure_standard_error", 100.0),
+        ),
         ("noise floor, rms (cm⁻¹)", lambda c: number(c.get("noise_floor"), digits=2)),
         (f"mean Δµ of the whole {layer}, edges included (cm⁻¹)", lambda c: _uneroded_mean(c)),
         (f"charge of the whole {layer}, edges included (mAh)", lambda c: _uneroded_charge(c)),
@@ -60,10 +65,52 @@ def results_table(content: ReportContent) -> TableView:
     return TableView(
         "Results",
         ("quantity", *(change_title(change) for change in content.changes)),
-        tuple(row for row in rows if any(cell != MISSING for cell in row[1:])),
+        tuple(row for row in (*rows, *_areal_rows(content)) if any(cell != MISSING for cell in row[1:])),
         f"Mean and peak: inside the {layer} without the margins that blur reaches. ± one standard error, "
-        "from counting "
-        "and open-beam noise; systematic effects are listed below.",
+        "from counting and open-beam noise; it does not contain the systematic effects that are listed below. "
+        "Charge per area: from the depth profile of the core, all depths and without the margins.",
+    )
+
+
+def _areal_rows(content: ReportContent) -> tuple[tuple[str, ...], ...]:
+    """Charge per area of the core, with and without the margins; none without a conversion to lithium."""
+    factor = finite((content.summary.get("lithium") or {}).get("mAh_cm3_per_cm1"))
+    if factor is None:
+        return ()
+    return tuple(
+        (
+            name,
+            *(
+                number(content.profiles[c].charge_per_area(factor, eroded_only=eroded), digits=4, signed=True)
+                for c in content.changes
+            ),
+        )
+        for name, eroded in (
+            ("charge per area, all depths (mAh cm⁻²)", False),
+            ("charge per area, margins left out (mAh cm⁻²)", True),
+        )
+    )
+
+
+def regions_table(content: ReportContent) -> TableView:
+    """One row per region: mean Δμ; and what part of the voxels changed."""
+    frame = cell_frame(content)
+    found = {change: region_means(content, change, frame) for change in content.changes}
+    names = list(dict.fromkeys(name for means in found.values() for name in means))
+    rows = [
+        (name, *(fixed(found[change].get(name), 4, signed=True) for change in content.changes))
+        for name in names
+    ]
+    fractions = [percent(changed_fraction(content, change, frame), digits=3) for change in content.changes]
+    if any(text != MISSING for text in fractions):
+        rows.append(("voxels that changed", *fractions))
+    return TableView(
+        "Does the result depend on the region?",
+        ("mean Δµ (cm⁻¹)", *(change_title(change) for change in content.changes)),
+        tuple(rows),
+        f"The same depths as the mean Δµ above; R is the radius of the pellet. Voxels that changed: part of the "
+        f"voxels of the {content.profile_layer} that stand out of the noise with "
+        f"{percent(FALSE_DISCOVERY_RATE, digits=1)} false discoveries (Benjamini–Hochberg).",
     )
 
 
@@ -86,31 +133,33 @@ def states_table(content: ReportContent) -> TableView:
 
 
 def registration_table(content: ReportContent) -> TableView:
-    """One row per registered state: the motion that was found and what is left of it."""
-    voxel = float(content.summary["voxel_size_mm"])
-    rows = []
-    for state in content.moving_states:
-        found: Table = content.summary["registration"][state]
-        details: Table = (content.diagnostics.get("registration") or {}).get(state) or {}
-        residual = finite(found.get("residual_voxel"))
-        micrometres = _times(1000 * voxel, residual)
-        shift = [_times(1000, value) for value in found.get("translation_mm") or (None,) * 3]
-        rows.append((
-            state_title(state), vector(shift, 1), vector(found.get("rotation_deg"), 4),
-            number(residual, digits=2), number(micrometres, digits=2),
-            _word(found.get("iterations", details.get("iterations"))),
-            _word(found.get("converged", details.get("converged"))),
-        ))  # fmt: skip
-    columns = (
-        "state",
-        "translation z, y, x (µm)",
-        "rotation z, y, x (°)",
-        "residual (voxel)",
-        "residual (µm)",
-        "iterations",
-        "converged",
+    """One column per registered state: the motion that was found and what is left of it."""
+    voxel_um = 1000 * float(content.summary["voxel_size_mm"])
+    found: Table = content.summary["registration"]
+    details: Table = content.diagnostics.get("registration") or {}
+    axes = tuple(enumerate("zyx"))
+    lines: list[tuple[str, Any]] = [
+        (f"translation along {axis} (µm)", lambda r, i=i: _component(r, "translation", "mm", i, 1e3))
+        for i, axis in axes
+    ]
+    lines += [
+        (f"rotation about {axis} (°)", lambda r, i=i: _component(r, "rotation", "deg", i, 1.0))
+        for i, axis in axes
+    ]
+    lines += [
+        ("residual (voxel)", lambda r: number(r.get("residual_voxel"), digits=2)),
+        ("residual (µm)", lambda r: number(_times(voxel_um, r.get("residual_voxel")), digits=2)),
+        ("iterations", lambda r: _word(r.get("iterations"))),
+        ("converged", lambda r: _word(r.get("converged"))),
+    ]
+    entries = [{**(details.get(state) or {}), **found[state]} for state in content.moving_states]
+    rows = tuple((name, *(write(entry) for entry in entries)) for name, write in lines)
+    return TableView(
+        f"Registration to {state_title(content.reference)}",
+        ("quantity", *(state_title(state) for state in content.moving_states)),
+        tuple(row for row in rows if any(cell != MISSING for cell in row[1:])),
+        "Motion of the middle of the grid and rotation about it; ± one standard error where it is known.",
     )
-    return TableView(f"Registration to {state_title(content.reference)}", columns, tuple(rows))
 
 
 def layers_table(content: ReportContent) -> TableView:
@@ -127,63 +176,6 @@ def layers_table(content: ReportContent) -> TableView:
     )
     columns = ("layer", "thickness (µm)", "tilt (°)", "bow (µm)", "radius (mm)")
     return TableView("Layers", columns, rows, "Faces: plane and paraboloid, fitted jointly over all states.")
-
-
-TRUTH_NAMES = {
-    "mean_error_percent": "error of the mean Δµ (%)",
-    "profile_rmse_percent": "rms error of the profile (% of the peak)",
-    "peak_depth_error_um": "error of the depth of the peak (µm)",
-    "charge_error_percent": "error of the charge (%)",
-    "max_error_voxel": "largest registration error in the pellet (voxel)",
-    "axial_error_voxel": "registration error along the axis (voxel)",
-    "center_error_px": "error of the centre of rotation (px)",
-}
-
-
-def truth_tables(content: ReportContent) -> tuple[TableView, ...]:
-    """Comparison with the simulated truth: changes, registration, states; only what was compared."""
-    truth: Mapping[str, Any] = content.summary.get("truth") or {}
-    titles = {
-        "changes": ("Changes against the truth", change_title),
-        "registration": ("Registration against the truth", state_title),
-        "states": ("Centre against the truth", state_title),
-    }
-    views = []
-    for key, (title, name) in titles.items():
-        found = {
-            item: _flat(errors)
-            for item, errors in (truth.get(key) or {}).items()
-            if isinstance(errors, Mapping)
-        }
-        quantities = list(dict.fromkeys(quantity for errors in found.values() for quantity in errors))
-        rows = tuple(
-            (_truth_name(q), *(_truth_number(q, found[item].get(q)) for item in found)) for q in quantities
-        )
-        if rows:
-            views.append(TableView(title, ("quantity", *(name(item) for item in found)), rows))
-    return tuple(views)
-
-
-def _flat(errors: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Numbers of nested tables under one name each."""
-    found: dict[str, float] = {}
-    for key, value in errors.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}: ")
-        elif finite(value) is not None:
-            found[prefix + key] = float(value)
-    return found
-
-
-def _truth_number(quantity: str, error: Any) -> str:
-    """Write an error with its sign; rms and largest errors have none."""
-    return number(error, digits=3, signed=not any(word in quantity for word in ("rms", "max", "axial")))
-
-
-def _truth_name(quantity: str) -> str:
-    prefix, _, key = quantity.rpartition(": ")
-    name = TRUTH_NAMES.get(key, key.replace("_", " "))
-    return f"{name}, edges included" if prefix == "uneroded" else f"{prefix} {name}".strip()
 
 
 def _state_row(state: str, found: Table) -> tuple[str, ...]:
@@ -214,6 +206,16 @@ def _angles(angles: Table) -> str:
 def _center(found: Table) -> str:
     center, spread = found.get("center_px"), finite(found.get("center_spread_px"))
     return fixed(center, 2) if spread is None else f"{fixed(center, 2)} ± {fixed(spread, 2)}"
+
+
+def _component(registration: Table, motion: str, unit: str, index: int, factor: float) -> str:
+    """Write one component of a translation or rotation with its standard error."""
+    values = registration.get(f"{motion}_{unit}") or (None,) * 3
+    errors = registration.get(f"{motion}_standard_error_{unit}") or (None,) * 3
+    value, error = _times(factor, values[index]), _times(factor, errors[index])
+    if error is None:
+        return fixed(value, 1 if unit == "mm" else 4, signed=True)
+    return uncertain(value, error, signed=True)
 
 
 def _scaled(table: Table, key: str, error_key: str, factor: float, *, signed: bool = False) -> str:

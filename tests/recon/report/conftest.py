@@ -172,6 +172,8 @@ def summary_of(study: FakeStudy, profiles: dict[str, list[tuple[float, ...]]]) -
         "states": {state: state_of(i) for i, state in enumerate(study.states)},
         "registration": {
             state: {"translation_mm": [0.0123, -0.0456, 0.0789], "rotation_deg": [1.234, -0.056, 0.078],
+                    "translation_standard_error_mm": [None, None, 0.00012],
+                    "rotation_standard_error_deg": [None, None, 0.0011],
                     "residual_voxel": 0.0213, "iterations": 14, "converged": True}
             for state in study.states[1:]
         },
@@ -218,7 +220,7 @@ def change_of(rows: list[tuple[float, ...]], study: FakeStudy) -> dict[str, Any]
         "peak_depth_mm": float(peak[0]), "peak_depth_standard_error_mm": 0.0021, "noise_floor": 0.0123,
         "lithium_mol": lithium, "lithium_standard_error_mol": abs(lithium) * 0.004,
         "charge_mAh": lithium / 3.73114e-5,
-        "charge_standard_error_mAh": abs(lithium) / 3.73114e-5 * 0.004, "charge_closure": 0.9873,
+        "charge_standard_error_mAh": abs(lithium) / 3.73114e-5 * 0.004, "charge_closure": 0.9873, "charge_closure_standard_error": 0.0041,
         "charge_cycled_mAh": lithium / 3.73114e-5 / 0.9873,
         "uneroded": {"mean_delta_mu": 0.95 * mean, "standard_error": 0.0028, "lithium_mol": 0.99 * lithium,
                      "charge_mAh": 0.99 * lithium / 3.73114e-5},

@@ -14,7 +14,6 @@ from deltamu.recon.report.numbers import (
     percent,
     size,
     uncertain,
-    vector,
 )
 
 
@@ -53,7 +52,7 @@ def test_sign_and_minus() -> None:
 
 
 def test_nothing_is_called_nan() -> None:
-    for write in (number, percent, duration, size, lambda v: fixed(v, 2), lambda v: vector(v, 1)):
+    for write in (number, percent, duration, size, lambda v: fixed(v, 2)):
         for value in (math.nan, None, math.inf, "text", True):
             assert write(value) == MISSING
 
@@ -64,4 +63,3 @@ def test_words_for_sizes() -> None:
     assert duration(95) == "1 min 35 s"
     assert size(3 * 2**30) == "3.00 GiB"
     assert size(5 * 2**20) == "5 MiB"
-    assert vector([0.01, -1.0, math.nan], 2) == f"+0.01, −1.00, {MISSING}"

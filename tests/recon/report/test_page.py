@@ -95,9 +95,9 @@ def test_reports_of_other_studies(make_study: MakeStudy, changed: dict[str, Any]
 def test_every_number_is_there(make_study: MakeStudy) -> None:
     _, checker = read_page(make_study(truth=True))
     summary = (
-        "0.0031", "98.7", "0.012",  # standard error, closure, noise floor
+        "0.0031", "98.73 ± 0.41", "0.012",  # standard error, closure, noise floor
         "625", "259.20 ± 0.03", "−0.012", "0.031", "4.1",  # states
-        "+12.3, −45.6, +78.9", "+1.2340, −0.0560, +0.0780", "0.021", "14",  # registration
+        "+12.3", "−45.6", "+78.90 ± 0.12", "+1.2340", "−0.0560", "+0.0780 ± 0.0011", "0.021", "14",  # registration
         "400.00 ± 0.83", "0.3021 ± 0.0042", "14.70 ± 0.60", "2.600",  # layers
         "+0.731", "1.42", "−4.27", "−1.93", "+2.81", "0.0317",  # truth
         "2.6", "7.59", "62.219", "1.50 GiB", "0.1.0", "sha256:0123456789abcdef", "hann", "72.5",

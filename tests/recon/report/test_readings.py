@@ -1,16 +1,18 @@
 """What the figures read from the store is where and what it should be."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from deltamu.recon.report.figure_changes import change_limit
-from deltamu.recon.report.figure_noise import score_statistics
 from deltamu.recon.report.flattened import flattened_slices
 from deltamu.recon.report.images import open_study_image
 from deltamu.recon.report.load import load_report_content
+from deltamu.recon.report.regions import changed_fraction, region_means
+from deltamu.recon.report.scores import FINE_EDGES, MIDDLES, ScoreStatistics, score_statistics
 from deltamu.recon.report.sections import axial_section, cell_frame, cross_section
 from deltamu.recon.report.stack_profile import stack_profile
 
@@ -38,11 +40,33 @@ def test_stack_profile_follows_the_cell(make_study: MakeStudy, upside_down: bool
 
 def test_flattened_slices_have_the_profile_as_their_means(make_study: MakeStudy) -> None:
     content = load_report_content(make_study(noise=0.02))
-    slices = flattened_slices(content, "discharged-pristine", cell_frame(content), thickness_mm=0.4, count=4)
-    middle = 0.5 * (slices.edges_mm[1:] + slices.edges_mm[:-1])
-    # one voxel per slice and column, anywhere in it: the mean over the pellet is the mean over the slice
-    assert np.nanmean(slices.values, axis=(1, 2)) == pytest.approx(expected_change(middle), abs=0.09)
+    frame = cell_frame(content)
+    edges = np.array([0.06, 0.14, 0.22, 0.3])
+    slices = flattened_slices(content, "discharged-pristine", frame, edges_mm=edges)
+    means = np.nanmean(slices.values, axis=(1, 2))
+    # voxels of v = 0.0725 mm hold the change at their middles: parts of them average it over a window of v,
+    # which changes the mean by v²/24 times the second derivative, 1.3/0.108² · 2.2e-4 = 0.024; as much again
+    # because tilt and bow move the rows by 0.6 voxel only, so that parts are not evenly distributed
+    expected = [expected_change(np.linspace(low, high, 101)).mean() for low, high in pairwise(edges)]
+    assert means == pytest.approx(expected, abs=0.048)
     assert slices.horizontal_mm[0] == pytest.approx(-2.6, abs=0.0725)
+
+
+def test_flattened_slices_have_no_contour_lines(make_study: MakeStudy) -> None:
+    """A tilted face crosses rows of the grid; a change that is linear in depth must not show where."""
+    content = load_report_content(make_study(noise=1e-4))
+    frame = cell_frame(content)
+    slices = flattened_slices(content, "discharged-pristine", frame, edges_mm=np.array([0.1, 0.25]))
+    # tilt and bow move the rows by 0.027 + 0.015 mm = 0.6 voxel against the face; whole voxels would count two or
+    # three rows and jump by a third of the slope over a voxel (3 cm⁻¹/mm · 0.0725 mm / 3 = 0.07)
+    jumps = np.abs(np.diff(slices.values[0], axis=1))
+    assert np.nanmax(jumps) < 0.02
+
+
+def test_flattened_slices_beyond_the_field_are_missing(make_study: MakeStudy) -> None:
+    content = load_report_content(make_study())
+    slices = flattened_slices(content, "charged-pristine", cell_frame(content), edges_mm=np.array([5.0, 5.2]))
+    assert np.all(np.isnan(slices.values))
 
 
 def test_sections_are_measured_from_the_axis(make_study: MakeStudy) -> None:
@@ -85,7 +109,7 @@ def test_large_planes_are_thinned(make_study: MakeStudy, monkeypatch: pytest.Mon
 
 def test_scores_of_honest_noise(make_study: MakeStudy) -> None:
     content = load_report_content(make_study())
-    found = score_statistics(content, "charged-pristine", cell_frame(content))
+    found = score_statistics(content, "charged-pristine", cell_frame(content), layers=content.inert_layers)
     assert found is not None
     # n voxels: the standard error of the robust SD is about 1.36/√(2n) and n is some 40 000: five of them
     assert found.robust_sd == pytest.approx(1.0, abs=5 * 1.36 / np.sqrt(2 * found.total))
@@ -95,4 +119,29 @@ def test_scores_of_honest_noise(make_study: MakeStudy) -> None:
 
 def test_limit_comes_from_the_cathode_not_from_noise(make_study: MakeStudy) -> None:
     assert change_limit(load_report_content(make_study(noise=0.05))) == 1.5  # 1.1 · 1.3, rounded up
-    assert change_limit(load_report_content(make_study(amount=(0.0, 0.0, 0.0), noise=0.1))) < 0.05
+    # nothing changed: four times the scatter of the voxels shown, 4 · 0.1·√2 = 0.57, rounded up
+    assert change_limit(load_report_content(make_study(amount=(0.0, 0.0, 0.0), noise=0.1))) == pytest.approx(
+        0.6
+    )
+
+
+def test_changed_voxels_by_false_discovery_rate() -> None:
+    # 100 000 normal scores and 10 000 at z = 5: 2·Q(z)·1e5 false ones may be 5 % of all beyond z
+    normal = np.exp(-0.5 * MIDDLES**2)
+    counts = 1e5 * normal / normal.sum()
+    changed = counts.copy()
+    changed[np.searchsorted(FINE_EDGES, 5.0)] += 1e4
+    found = ScoreStatistics(changed, int(changed.sum())).changed_fraction(0.05)
+    assert found == pytest.approx(1e4 / 1.1e5 / 0.95, rel=0.01)
+    # with nothing changed one false discovery among any is more than 5 %
+    assert ScoreStatistics(counts, 100_000).changed_fraction(0.05) < 1e-4
+
+
+def test_regions_of_an_even_change_agree(make_study: MakeStudy) -> None:
+    content = load_report_content(make_study(noise=0.02))
+    means = region_means(content, "discharged-pristine", cell_frame(content))
+    assert len(means) == 8
+    values = [value for value in means.values() if value is not None]
+    # 2000 columns or more of 4 voxels with noise 0.028: 3e-4; the made-up change is the same everywhere
+    assert np.ptp(values) < 5e-3
+    assert changed_fraction(content, "discharged-pristine", cell_frame(content)) == pytest.approx(1, abs=0.01)
