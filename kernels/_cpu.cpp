@@ -10,6 +10,7 @@ void bind_align(py::module_ &module);
 void bind_gridding(py::module_ &module);
 void bind_warp(py::module_ &module);
 void bind_project(py::module_ &module);
+void bind_rays(py::module_ &module);
 void bind_spots(py::module_ &module);
 
 PYBIND11_MODULE(_cpu, module) {
@@ -22,5 +23,6 @@ PYBIND11_MODULE(_cpu, module) {
     bind_gridding(module);
     bind_warp(module);
     bind_project(module);
+    bind_rays(module);
     bind_spots(module);
 }
