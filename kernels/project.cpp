@@ -102,7 +102,7 @@ DELTAMU_DISPATCH void project_strip(const SliceBlock &volume, const View &view, 
     const float length = static_cast<float>(view.length_per_step());
     const Slices *origin = volume.at(0, 0);
     for (Index d = 0; d < detector.columns; ++d) {
-        const double start = view.across_at_first_line((static_cast<double>(d) - detector.center) * detector.pitch);
+        const double start = view.across_at_first_line((static_cast<double>(d) - view.center) * detector.pitch);
         const double u0 = start + slope * static_cast<double>(first), u1 = start + slope * static_cast<double>(last - 1);
         if (std::max(u0, u1) <= -1 || std::min(u0, u1) >= end) continue;
         Slices sum{};
@@ -147,7 +147,7 @@ DELTAMU_DISPATCH void backproject_row(const SliceBlock &sinogram, Index angle, c
     const Slices *columns = sinogram.at(angle, 0);
     for (Index x = x0; x < x1; ++x) {
         const double along = static_cast<double>(view.marches_y ? y : x), across = static_cast<double>(view.marches_y ? x : y);
-        const double shadow = view.distance(along, across) * column_per_length + detector.center;
+        const double shadow = view.distance(along, across) * column_per_length + view.center;
         if (!(shadow > -1.0 * static_cast<double>(wide) && shadow < static_cast<double>(detector.columns - 1 + wide)))
             continue;
         const Index below = static_cast<Index>(shadow + static_cast<double>(wide)) - wide;
@@ -177,26 +177,27 @@ void backproject_block(const SliceBlock &sinogram, const std::vector<View> &view
             backproject_tile(sinogram, views, detector, volume, y, x);
 }
 
-std::vector<View> views_of(const DoubleArray &angles, Index ny, Index nx) {
+std::vector<View> views_of(const DoubleArray &angles, const DoubleArray &centers, Index ny, Index nx) {
     std::vector<View> views;
     for (Index a = 0; a < angles.shape(0); ++a)
-        views.emplace_back(std::cos(angles.at(a)), std::sin(angles.at(a)), ny, nx);
+        views.emplace_back(std::cos(angles.at(a)), std::sin(angles.at(a)), centers.at(a), ny, nx);
     return views;
 }
 
-void check_shapes(const FloatArray &volume, const FloatArray &sinogram, const DoubleArray &angles, double pitch) {
+void check_shapes(const FloatArray &volume, const FloatArray &sinogram, const DoubleArray &angles,
+                  const DoubleArray &centers, double pitch) {
     if (volume.ndim() != 3 || sinogram.ndim() != 3 || angles.ndim() != 1 || volume.shape(0) != sinogram.shape(1) ||
-        angles.shape(0) != sinogram.shape(0))
+        angles.shape(0) != sinogram.shape(0) || centers.ndim() != 1 || centers.shape(0) != angles.shape(0))
         throw py::value_error("project: expected a volume (z, y, x), sinograms (angle, z, column) and their angles");
     if (!(pitch > 0)) throw py::value_error("project: pixel_in_voxels must be positive");
 }
 
-void project(const FloatArray &volume, const DoubleArray &angles, double center, double pitch, float length,
+void project(const FloatArray &volume, const DoubleArray &angles, const DoubleArray &centers, double pitch, float length,
              FloatArray sinogram) {
-    check_shapes(volume, sinogram, angles, pitch);
+    check_shapes(volume, sinogram, angles, centers, pitch);
     const Index nz = volume.shape(0), ny = volume.shape(1), nx = volume.shape(2);
-    const Detector detector{sinogram.shape(2), center, pitch};
-    const std::vector<View> views = views_of(angles, ny, nx);
+    const Detector detector{sinogram.shape(2), pitch};
+    const std::vector<View> views = views_of(angles, centers, ny, nx);
     const float *source = volume.data();
     float *target = sinogram.mutable_data();
     py::gil_scoped_release release;
@@ -209,12 +210,12 @@ void project(const FloatArray &volume, const DoubleArray &angles, double center,
     }
 }
 
-void backproject(const FloatArray &sinogram, const DoubleArray &angles, double center, double pitch, float length,
+void backproject(const FloatArray &sinogram, const DoubleArray &angles, const DoubleArray &centers, double pitch, float length,
                  FloatArray volume) {
-    check_shapes(volume, sinogram, angles, pitch);
+    check_shapes(volume, sinogram, angles, centers, pitch);
     const Index nz = volume.shape(0), ny = volume.shape(1), nx = volume.shape(2);
-    const Detector detector{sinogram.shape(2), center, pitch};
-    const std::vector<View> views = views_of(angles, ny, nx);
+    const Detector detector{sinogram.shape(2), pitch};
+    const std::vector<View> views = views_of(angles, centers, ny, nx);
     const float *source = sinogram.data();
     float *target = volume.mutable_data();
     py::gil_scoped_release release;
@@ -230,8 +231,8 @@ void backproject(const FloatArray &sinogram, const DoubleArray &angles, double c
 }  // namespace
 
 void bind_project(py::module_ &module) {
-    module.def("project", &project, py::arg("volume").noconvert(), py::arg("angles").noconvert(), py::arg("center"),
+    module.def("project", &project, py::arg("volume").noconvert(), py::arg("angles").noconvert(), py::arg("centers").noconvert(),
                py::arg("pitch"), py::arg("length"), py::arg("sinogram").noconvert());
     module.def("backproject", &backproject, py::arg("sinogram").noconvert(), py::arg("angles").noconvert(),
-               py::arg("center"), py::arg("pitch"), py::arg("length"), py::arg("volume").noconvert());
+               py::arg("centers").noconvert(), py::arg("pitch"), py::arg("length"), py::arg("volume").noconvert());
 }

@@ -8,8 +8,7 @@ namespace deltamu {
 
 struct Detector {
     std::int64_t columns;
-    double center;  // column of the rotation axis
-    double pitch;   // width of a column
+    double pitch;  // width of a column
 };
 
 // Rays of one view march along the axis (`march`) that they are closer to, one voxel per step, and interpolate
@@ -17,9 +16,10 @@ struct Detector {
 //     across = (s - (j - march_middle) * march_weight) / across_weight + across_middle.
 struct View {
     double march_weight, across_weight, march_middle, across_middle;
+    double center;  // column of the rotation axis
     bool marches_y;
 
-    View(double cosine, double sine, std::int64_t ny, std::int64_t nx) {
+    View(double cosine, double sine, double axis_column, std::int64_t ny, std::int64_t nx) : center(axis_column) {
         marches_y = std::fabs(cosine) >= std::fabs(sine);
         across_weight = marches_y ? cosine : sine;
         march_weight = marches_y ? sine : cosine;

@@ -19,7 +19,7 @@ def project(
     volume: Array,
     angles: ArrayLike,
     *,
-    center: float,
+    center: ArrayLike,
     columns: int,
     voxel_size: float = 1.0,
     pixel_in_voxels: float = 1.0,
@@ -36,8 +36,8 @@ def project(
     volume : (z, y, x) float32 array
     angles : (angle,) array
         Radians.
-    center : float
-        Column of the rotation axis; the centre of column 0 is 0.
+    center : float or (angle,) array
+        Column of the rotation axis, in all views or in each; the centre of column 0 is 0.
     columns : int
         Width of the detector.
     voxel_size : float
@@ -63,10 +63,11 @@ def project(
     """
     source = as_volume(volume, "volume")
     theta = _checked_angles(angles)
-    _check_numbers(center, columns, voxel_size, pixel_in_voxels)
+    centers = _checked_centers(center, theta)
+    _check_numbers(columns, voxel_size, pixel_in_voxels)
     shape = (theta.size, source.shape[0], columns)
     target = np.empty(shape, np.float32) if out is None else _checked_out(out, shape)
-    _cpu.project(source, theta, center, pixel_in_voxels, voxel_size, target)
+    _cpu.project(source, theta, centers, pixel_in_voxels, voxel_size, target)
     return target
 
 
@@ -74,7 +75,7 @@ def backproject(
     sinograms: Array,
     angles: ArrayLike,
     *,
-    center: float,
+    center: ArrayLike,
     size: int | tuple[int, int],
     voxel_size: float = 1.0,
     pixel_in_voxels: float = 1.0,
@@ -87,8 +88,8 @@ def backproject(
     sinograms : (angle, z, column) float32 array
     angles : (angle,) array
         Radians.
-    center : float
-        Column of the rotation axis.
+    center : float or (angle,) array
+        Column of the rotation axis, in all views or in each.
     size : int or (ny, nx)
         Size of a slice in voxels.
     voxel_size, pixel_in_voxels : float
@@ -108,13 +109,14 @@ def backproject(
     theta = _checked_angles(angles)
     if theta.size != source.shape[0]:
         raise ValueError(f"angles: found {theta.size}, expected one for each of the {source.shape[0]} views")
-    _check_numbers(center, source.shape[2], voxel_size, pixel_in_voxels)
+    centers = _checked_centers(center, theta)
+    _check_numbers(source.shape[2], voxel_size, pixel_in_voxels)
     ny, nx = (size, size) if isinstance(size, int) else size
     if min(ny, nx) < 1:
         raise ValueError(f"size: found {size}, expected a positive number of voxels")
     shape = (source.shape[1], ny, nx)
     target = np.empty(shape, np.float32) if out is None else _checked_out(out, shape)
-    _cpu.backproject(source, theta, center, pixel_in_voxels, voxel_size, target)
+    _cpu.backproject(source, theta, centers, pixel_in_voxels, voxel_size, target)
     return target
 
 
@@ -131,9 +133,16 @@ def _checked_angles(angles: ArrayLike) -> NDArray[np.float64]:
     return theta
 
 
-def _check_numbers(center: float, columns: int, voxel_size: float, pixel_in_voxels: float) -> None:
-    if not math.isfinite(center):
-        raise ValueError(f"center: found {center}, expected a finite column")
+def _checked_centers(center: ArrayLike, theta: NDArray[np.float64]) -> NDArray[np.float64]:
+    given = np.asarray(center, np.float64)
+    if given.shape not in ((), theta.shape) or not np.isfinite(given).all():
+        raise ValueError(
+            f"center: found {given.tolist()}, expected a finite column, or one for each of {theta.size} views"
+        )
+    return np.ascontiguousarray(np.broadcast_to(given, theta.shape))
+
+
+def _check_numbers(columns: int, voxel_size: float, pixel_in_voxels: float) -> None:
     if columns < 1:
         raise ValueError(f"columns: found {columns}, expected a positive number")
     for name, value in (("voxel_size", voxel_size), ("pixel_in_voxels", pixel_in_voxels)):

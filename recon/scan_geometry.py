@@ -47,7 +47,9 @@ class ScanGeometry:
             )
         rows, columns = (int(n) for n in self.detector_shape)
         if min(rows, columns) < 1:
-            raise InputError(f"detector_shape: found {self.detector_shape}, expected (rows, columns)")
+            raise InputError(
+                f"detector_shape: found {(rows, columns)} (rows, columns), expected positive numbers"
+            )
         matrices.setflags(write=False)
         object.__setattr__(self, "matrices", matrices)
         object.__setattr__(self, "detector_shape", (rows, columns))

@@ -1,19 +1,23 @@
 """Projection as a linear operator: a matched pair of projector and exact transpose, in physical units."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from deltamu.kernels.project import backproject, project
+from deltamu.kernels.rays import backproject_rays, project_rays
 from deltamu.recon.errors import InputError
-from deltamu.recon.solvers.fbp import check_center, check_pixel_size, check_size, per_cm
+from deltamu.recon.scan_geometry import ScanGeometry, middle_of, parallel_geometry
+from deltamu.recon.solvers.fbp import MM_PER_CM, check_center, check_pixel_size, check_size
 
 Array = NDArray[np.float32]
+Float = NDArray[np.float64]
 Shape = tuple[int, int, int]
 ALIGNED = "parallel z-aligned, slices innermost"
+GENERAL = "general"
 
 
 class ProjectorPair(Protocol):
@@ -148,7 +152,7 @@ class Adjoint:
 
 
 def operator(
-    geometry: NDArray[np.floating],
+    angles: ArrayLike,
     *,
     columns: int,
     rows: int,
@@ -156,12 +160,12 @@ def operator(
     pixel_size_mm: float,
     size: int | None = None,
 ) -> Operator:
-    """Projection of a volume whose voxels are as large as the detector's pixels.
+    """Projection in parallel rays perpendicular to the rotation axis; voxels as large as the detector's pixels.
 
     Parameters
     ----------
-    geometry : (angle,) array
-        Radians; parallel rays perpendicular to the rotation axis, which is parallel to the rows' direction.
+    angles : (angle,) array
+        Radians.
     columns, rows : int
         Size of the detector; the volume has as many slices as the detector rows.
     center : float
@@ -179,61 +183,173 @@ def operator(
     InputError
         If an argument is out of range.
     """
-    theta = _check_angles(geometry)
     check_center(center, columns)
     check_pixel_size(pixel_size_mm)
-    if rows < 1:
-        raise InputError(f"rows: found {rows}, expected at least 1")
-    return Operator(
-        AlignedPair(
-            tuple(theta), rows, columns, float(center), check_size(size, columns), 1 / per_cm(pixel_size_mm)
-        )
+    side = check_size(size, columns)
+    shape = (rows, side, side)
+    geometry = parallel_geometry(
+        angles,
+        detector_shape=(rows, columns),
+        center=center,
+        pixel_size_mm=pixel_size_mm,
+        middle_mm=middle_of(shape, pixel_size_mm),
     )
+    return operator_of(geometry, volume_shape=shape, voxel_size_mm=pixel_size_mm)
 
 
-@dataclass(frozen=True)
+def operator_of(geometry: ScanGeometry, *, volume_shape: Shape, voxel_size_mm: float) -> Operator:
+    """Projection of a volume as a scan's geometry sees it, parallel or cone beam.
+
+    Parameters
+    ----------
+    geometry : ScanGeometry
+    volume_shape : (z, y, x)
+    voxel_size_mm : float
+
+    Returns
+    -------
+    Operator
+        Its `path` says which arithmetic was chosen: parallel rays within the slices, one row of pixels per
+        slice, take the fast one; everything else the general one.
+
+    Raises
+    ------
+    InputError
+        If the shape or the voxel size is out of range.
+    """
+    if len(volume_shape) != 3 or min(volume_shape) < 1:
+        raise InputError(f"volume_shape: found {volume_shape}, expected three positive sizes (z, y, x)")
+    if not (np.isfinite(voxel_size_mm) and voxel_size_mm > 0):
+        raise InputError(f"voxel_size_mm: found {voxel_size_mm}, expected a positive length in millimetres")
+    z, y, x = (int(n) for n in volume_shape)
+    aligned = aligned_views(geometry, (z, y, x), voxel_size_mm)
+    if aligned is not None:
+        return Operator(
+            AlignedPair(*aligned, (z, y, x), geometry.detector_shape[1], voxel_size_mm / MM_PER_CM)
+        )
+    return Operator(GeneralPair(geometry, (z, y, x), voxel_size_mm))
+
+
+@dataclass(frozen=True, eq=False)
 class AlignedPair:
-    """Parallel rays perpendicular to the slices: every slice sees the same rays."""
+    """Parallel rays within the slices: every slice sees the same rays.
 
-    angles: tuple[float, ...]
-    rows: int
+    Attributes
+    ----------
+    angles, centers : (view,) float64 arrays
+    pixel_in_voxels : float
+    domain_shape : (z, y, x)
+    columns : int
+    voxel_size_cm : float
+    """
+
+    angles: Float
+    centers: Float
+    pixel_in_voxels: float
+    domain_shape: Shape
     columns: int
-    center: float
-    size: int
     voxel_size_cm: float
 
     path = ALIGNED
 
     @property
-    def domain_shape(self) -> Shape:
-        """(z, y, x)."""
-        return self.rows, self.size, self.size
+    def range_shape(self) -> Shape:
+        """(angle, row, column)."""
+        return len(self.angles), self.domain_shape[0], self.columns
+
+    def forward(self, volume: Array) -> Array:
+        """Project."""
+        return project(volume, self.angles, columns=self.columns, **self._options())
+
+    def transpose(self, projections: Array) -> Array:
+        """Back-project."""
+        return backproject(projections, self.angles, size=self.domain_shape[1:], **self._options())
+
+    def of_views(self, views: NDArray[np.intp]) -> "AlignedPair":
+        """Return the pair of some of the views."""
+        return replace(self, angles=self.angles[views], centers=self.centers[views])
+
+    def representative(self) -> "AlignedPair":
+        """All slices are alike: one of them has the norm of all."""
+        return replace(self, domain_shape=(1, *self.domain_shape[1:]))
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "center": self.centers,
+            "voxel_size": self.voxel_size_cm,
+            "pixel_in_voxels": self.pixel_in_voxels,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class GeneralPair:
+    """Rays of any geometry through a grid of voxels."""
+
+    geometry: ScanGeometry
+    domain_shape: Shape
+    voxel_size_mm: float
+
+    path = GENERAL
 
     @property
     def range_shape(self) -> Shape:
         """(angle, row, column)."""
-        return len(self.angles), self.rows, self.columns
+        return len(self.geometry), *self.geometry.detector_shape
+
+    @cached_property
+    def _matrices(self) -> Float:
+        return self.geometry.index_matrices(self.voxel_size_mm)
 
     def forward(self, volume: Array) -> Array:
         """Project."""
-        return project(
-            volume, self.angles, center=self.center, columns=self.columns, voxel_size=self.voxel_size_cm
+        return project_rays(
+            volume,
+            self._matrices,
+            detector_shape=self.geometry.detector_shape,
+            voxel_size=self.voxel_size_mm / MM_PER_CM,
         )
 
     def transpose(self, projections: Array) -> Array:
         """Back-project."""
-        return backproject(
-            projections, self.angles, center=self.center, size=self.size, voxel_size=self.voxel_size_cm
+        return backproject_rays(
+            projections,
+            self._matrices,
+            volume_shape=self.domain_shape,
+            voxel_size=self.voxel_size_mm / MM_PER_CM,
         )
 
-    def of_views(self, views: NDArray[np.intp]) -> "AlignedPair":
+    def of_views(self, views: NDArray[np.intp]) -> "GeneralPair":
         """Return the pair of some of the views."""
-        chosen = tuple(self.angles[view] for view in views)
-        return AlignedPair(chosen, self.rows, self.columns, self.center, self.size, self.voxel_size_cm)
+        return replace(self, geometry=self.geometry.views(views))
 
-    def representative(self) -> "AlignedPair":
-        """All slices are alike: one of them has the norm of all."""
-        return AlignedPair(self.angles, 1, self.columns, self.center, self.size, self.voxel_size_cm)
+    def representative(self) -> "GeneralPair":
+        """Nothing smaller has the same norm."""
+        return self
+
+
+def aligned_views(
+    geometry: ScanGeometry, volume_shape: Shape, voxel_size_mm: float
+) -> tuple[Float, Float, float] | None:
+    """Angles, centres and pixel size in voxels where slice z is seen in detector row z by parallel rays.
+
+    Returns
+    -------
+    (angles, centers, pixel_in_voxels) or None
+        None where the geometry is another one. Deviations below a ten-thousandth of a pixel over the whole
+        volume are rounding.
+    """
+    if geometry.is_cone or geometry.detector_shape[0] != volume_shape[0]:
+        return None
+    matrices = geometry.index_matrices(voxel_size_mm)
+    extent = np.array([*volume_shape[::-1], 1.0])
+    column_x, column_y, column_z, offset = matrices[:, 0].T
+    per_voxel = np.hypot(column_x, column_y)
+    row_error = np.abs(matrices[:, 1] - [0, 0, 1, 0]) @ extent
+    column_error = np.abs(column_z) * extent[2] + np.abs(per_voxel - per_voxel[0]) * extent[:2].max()
+    if max(row_error.max(), column_error.max()) > 1e-4:
+        return None
+    centers = offset + column_x * (extent[0] - 1) / 2 + column_y * (extent[1] - 1) / 2
+    return np.arctan2(column_y, column_x), centers, float(1 / per_voxel[0])
 
 
 def dot_product_error(A: Operator, rng: np.random.Generator) -> float:
@@ -279,10 +395,3 @@ def _norm_of(array: Array) -> float:
 def _check_shape(array: Array, expected: Shape, name: str) -> None:
     if np.shape(array) != expected:
         raise InputError(f"{name}: found shape {np.shape(array)}, expected {expected}")
-
-
-def _check_angles(angles: NDArray[np.floating]) -> list[float]:
-    theta = np.asarray(angles, np.float64)
-    if theta.ndim != 1 or theta.size == 0 or not np.all(np.isfinite(theta)):
-        raise InputError(f"angles: found shape {theta.shape}, expected at least one finite angle in radians")
-    return [float(value) for value in theta]

@@ -29,6 +29,14 @@ def test_center_need_not_be_the_middle():
     assert view @ np.arange(8) / view.sum() == pytest.approx(2.25, abs=0.1)
 
 
+def test_every_view_may_have_its_own_center():
+    volume = np.random.default_rng(0).random((2, 11, 12)).astype(np.float32)
+    angles, centers = np.array([0.3, 1.4]), np.array([5.25, 7.5])
+    views = project(volume, angles, center=centers, columns=13)
+    for view, (angle, center) in enumerate(zip(angles, centers, strict=True)):
+        np.testing.assert_array_equal(views[view], project(volume, [angle], center=center, columns=13)[0])
+
+
 def test_chord_of_a_disc():
     """T17: 2 mu sqrt(R^2 - s^2), for a disc whose edge voxels hold their covered part."""
     size, radius, fine = 101, 40.0, 8
@@ -64,14 +72,16 @@ def test_every_view_keeps_the_mass():
     columns=st.integers(1, 50),
     pixel=st.sampled_from([1.0, 0.4, 2.5]),
     shift=st.floats(-5, 5),
+    jitter=st.sampled_from([0.0, 1.3]),
     seed=st.integers(0, 999),
 )
-def test_backprojection_is_the_transpose(ny, nx, nz, columns, pixel, shift, seed):
+def test_backprojection_is_the_transpose(ny, nx, nz, columns, pixel, shift, jitter, seed):
     rng = np.random.default_rng(seed)
     angles = np.concatenate([np.arange(8) * np.pi / 4, rng.uniform(-7, 7, 20)])
     volume = rng.normal(size=(nz, ny, nx)).astype(np.float32)
     views = rng.normal(size=(angles.size, nz, columns)).astype(np.float32)
-    geometry = {"center": (columns - 1) / 2 + shift, "pixel_in_voxels": pixel, "voxel_size": 0.7}
+    center = (columns - 1) / 2 + shift + jitter * rng.normal(size=angles.size)
+    geometry = {"center": center, "pixel_in_voxels": pixel, "voxel_size": 0.7}
     forward = project(volume, angles, columns=columns, **geometry)
     back = backproject(views, angles, size=(ny, nx), **geometry)
     left = np.vdot(forward.astype(float), views.astype(float))
@@ -122,6 +132,7 @@ def test_any_number_of_threads_gives_the_same_bits():
         ({"angles": [np.nan]}, "angles"),
         ({"angles": []}, "angles"),
         ({"center": np.inf}, "center"),
+        ({"center": [1.0, 2.0]}, "center"),
         ({"columns": 0}, "columns"),
         ({"pixel_in_voxels": 0.0}, "pixel_in_voxels"),
         ({"voxel_size": -1.0}, "voxel_size"),

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deltamu.recon.errors import InputError
+from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.scan_geometry import cone_geometry, middle_of, parallel_geometry
 from deltamu.recon.simulate.ellipses import Ellipse, line_integrals
-from deltamu.recon.solvers.operators import dot_product_error, operator
+from deltamu.recon.solvers.operators import dot_product_error, operator, operator_of
 
 GOOD = {"columns": 16, "rows": 2, "center": 7.5, "pixel_size_mm": 0.1}
 # float32 sums; see docs of dot_product_error
@@ -27,6 +29,91 @@ def test_transpose_is_exact(views, rows, columns, size, seed):
     angles = rng.uniform(-4, 4, views)
     A = operator(angles, columns=columns, rows=rows, center=(columns - 1) / 2, pixel_size_mm=0.05, size=size)
     assert dot_product_error(A, rng) <= ADJOINT
+
+
+def scan(shape, detector_shape, angles, *, cone=False, **options):
+    common = {
+        "detector_shape": detector_shape,
+        "center": (detector_shape[1] - 1) / 2 + 0.3,
+        "pixel_size_mm": 0.1,
+        "middle_mm": middle_of(shape, 0.1),
+    }
+    if cone:
+        return cone_geometry(
+            angles,
+            source_axis_mm=8.0,
+            source_detector_mm=12.0,
+            **(common | {"pixel_size_mm": 0.15}),
+            **options,
+        )
+    return parallel_geometry(angles, **common, **options)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    views=st.integers(1, 5),
+    shape=st.tuples(*[st.integers(1, 11)] * 3),
+    detector_shape=st.tuples(st.integers(1, 9), st.integers(1, 13)),
+    tilt=st.sampled_from([0.0, 0.3, 12.0]),
+    cone=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_transpose_is_exact_in_every_geometry(views, shape, detector_shape, tilt, cone, seed):
+    rng = np.random.default_rng(seed)
+    geometry = scan(
+        shape, detector_shape, rng.uniform(-4, 4, views), cone=cone, tilt_deg=tilt, roll_deg=tilt / 3
+    )
+    moved = geometry.shifted(rng.normal(size=views), 0.2).of_moved_volume(
+        RigidTransform((3, 1, -2), (0.1, 0, 0))
+    )
+    for one in (geometry, moved):
+        A = operator_of(one, volume_shape=shape, voxel_size_mm=0.1)
+        assert dot_product_error(A, rng) <= ADJOINT
+
+
+SHAPE, DETECTOR, ANGLES = (6, 15, 15), (6, 17), np.linspace(0, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("geometry", "fast"),
+    [
+        (scan(SHAPE, DETECTOR, ANGLES), True),
+        (scan(SHAPE, DETECTOR, ANGLES).shifted(np.arange(5.0)), True),
+        (scan(SHAPE, DETECTOR, ANGLES).of_moved_volume(RigidTransform((3, 0, 0), (0, 0.1, 0.2))), True),
+        (scan(SHAPE, DETECTOR, ANGLES).shifted(0, 0.5), False),
+        (scan(SHAPE, DETECTOR, ANGLES).of_moved_volume(RigidTransform((0, 0.1, 0))), False),
+        (scan(SHAPE, DETECTOR, ANGLES, tilt_deg=0.1), False),
+        (scan(SHAPE, DETECTOR, ANGLES, roll_deg=0.1), False),
+        (scan(SHAPE, DETECTOR, ANGLES, cone=True), False),
+        (scan(SHAPE, (5, 17), ANGLES), False),
+    ],
+)
+def test_the_choice_of_the_path_is_visible(geometry, fast):
+    path = operator_of(geometry, volume_shape=SHAPE, voxel_size_mm=0.1).path
+    assert path == ("parallel z-aligned, slices innermost" if fast else "general")
+
+
+def test_both_paths_agree():
+    volume = np.random.default_rng(0).random(SHAPE).astype(np.float32)
+    geometry = scan(SHAPE, DETECTOR, ANGLES).shifted([0, 1, 2, -1, 0.5])
+    fast = operator_of(geometry, volume_shape=SHAPE, voxel_size_mm=0.1)
+    # a slice without its row takes the general path
+    general = operator_of(geometry.cropped(slice(0, 5)), volume_shape=SHAPE, voxel_size_mm=0.1)
+    assert general.path == "general"
+    np.testing.assert_allclose(general(volume), fast(volume)[:, :5], rtol=1e-5)
+
+
+def test_moving_the_volume_is_moving_the_instrument_the_other_way():
+    """By whole voxels, so that interpolation has no part in it."""
+    volume = np.zeros(SHAPE, np.float32)
+    volume[1:4, 5:10, 5:10] = np.random.default_rng(0).random((3, 5, 5))
+    shifted = np.roll(volume, (1, 2, -1), axis=(0, 1, 2))
+    geometry = scan(SHAPE, DETECTOR, ANGLES, tilt_deg=2.0)
+    moved = geometry.of_moved_volume(RigidTransform(translation_mm=(0.1, 0.2, -0.1)))
+    options = {"volume_shape": SHAPE, "voxel_size_mm": 0.1}
+    np.testing.assert_allclose(
+        operator_of(moved, **options)(volume), operator_of(geometry, **options)(shifted), atol=1e-6
+    )
 
 
 def test_projects_attenuation_to_line_integrals():
@@ -84,6 +171,20 @@ def test_transposing_twice_changes_nothing():
 def test_bad_arguments_are_named(angles, change, named):
     with pytest.raises(InputError, match=named):
         operator(angles, **(GOOD | change))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"volume_shape": (0, 1, 1)}, "volume_shape"),
+        ({"volume_shape": (1, 1)}, "volume_shape"),
+        ({"voxel_size_mm": 0.0}, "voxel_size_mm"),
+        ({"voxel_size_mm": np.nan}, "voxel_size_mm"),
+    ],
+)
+def test_bad_grids_are_named(change, named):
+    with pytest.raises(InputError, match=named):
+        operator_of(scan(SHAPE, DETECTOR, ANGLES), **({"volume_shape": SHAPE, "voxel_size_mm": 0.1} | change))
 
 
 def test_shapes_are_checked():
