@@ -12,12 +12,12 @@ from deltamu.recon.study.comparison import (
     approximate_stack,
     layer_settings,
     locate_layers,
-    register_states,
     resample_states,
     subtract,
 )
 from deltamu.recon.study.depth_profiles import MeasuredChange, measure_changes
 from deltamu.recon.study.from_scans import ScannedState
+from deltamu.recon.study.registering import register_states
 from deltamu.recon.study.run_context import RunContext
 
 

@@ -1,8 +1,7 @@
-"""The states on one grid: stack, registration, resampling, layers, changes."""
+"""The states on one grid: stack, resampling, layers, changes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,13 @@ from deltamu.recon.change.depth import depth_slab, height_map, labels_slab
 from deltamu.recon.change.difference import difference
 from deltamu.recon.change.layer_stack import LayerStack, Surface
 from deltamu.recon.change.layers import find_layers
-from deltamu.recon.change.masks import layer_mask
-from deltamu.recon.change.registration import Registration, region_disagreement, register
 from deltamu.recon.change.resampling import resample, resample_sigma
 from deltamu.recon.change.stack import find_stack
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.solvers.noise import voxel_autocorrelation
 from deltamu.recon.study.checkpoint import PieceKey
-from deltamu.recon.study.from_scans import ScannedState, as_json
+from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.run_context import RunContext, Slabs
 from deltamu.recon.study.settings import LayerSettings, split_change
@@ -30,10 +27,6 @@ from deltamu.recon.volumes.open import open_image, write_map
 from deltamu.recon.volumes.volume import Volume
 
 Array = NDArray[np.float32]
-# the housing and the mask may disagree by this much before the report says so
-HOUSING_TOLERANCE_VOXEL = 0.05
-# distance of the mask from layers that change: blur, smoothing and the gradient's neighbours reach this far
-MASK_MARGIN_VOXELS = 4
 
 
 @dataclass(frozen=True)
@@ -91,29 +84,6 @@ def approximate_stack(context: RunContext, settings: str) -> LayerStack:
 
     payload = context.piece(PieceKey("stack"), settings_hash(settings, layers), place)
     return stack_from_facts(payload["stack"])
-
-
-def register_states(
-    context: RunContext, stack: LayerStack, hashes: Mapping[str, str]
-) -> dict[str, Mapping[str, Any]]:
-    """Lay every compared state over the reference, on the parts without change."""
-    reference = context.study.reference
-    facts = {}
-    states = compared_states(context)
-    masks = _Masks(context, stack)
-    for index, state in enumerate(states):
-        settings = settings_hash(
-            hashes[reference], hashes[state], context.study.registration, layer_settings(context)
-        )
-
-        def align(state: str = state) -> tuple[Slabs, Mapping[str, Any]]:
-            return [], _align(context, state, masks)
-
-        facts[state] = context.piece(PieceKey("register", state), settings, align)
-        for warning in facts[state]["warnings"]:
-            context.warn(warning)
-        context.progress("register", "", index + 1, len(states))
-    return facts
 
 
 def resample_states(
@@ -187,135 +157,6 @@ def subtract(context: RunContext, registered: Registered) -> None:
             context.progress("change", change, slab + 1, images[0].slabs)
         for image in images:
             finish_image(image)
-
-
-@dataclass(frozen=True)
-class _Masks:
-    """The parts of the reference that are held still, made once when the first registration needs them."""
-
-    context: RunContext
-    stack: LayerStack
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """Layers of the mask: by default the separator, and the collector at the cathode with what lies behind it.
-
-        The far end of the collector is the one sharp step along the axis that no state changes.
-        """
-        layers = layer_settings(self.context)
-        return self.context.study.registration.mask or (layers.separator, *layers.behind_cathode)
-
-    @cached_property
-    def fixed(self) -> Array:
-        """Weights of the mask on the reference grid."""
-        shape = self.context.plan.state(self.context.study.reference).volume
-        return layer_mask(
-            self.stack, self.names, shape, margin_mm=MASK_MARGIN_VOXELS * self.stack.voxel_size_mm
-        )
-
-    @cached_property
-    def pellet(self) -> Array:
-        """Where displacements are compared."""
-        layers = layer_settings(self.context)
-        shape = self.context.plan.state(self.context.study.reference).volume
-        return layer_mask(self.stack, (layers.separator, layers.cathode), shape)
-
-    @cached_property
-    def housing(self) -> Array | None:
-        """Weights of the ring that the settings name, over all rows."""
-        radii = self.context.study.registration.housing_radius_mm
-        if radii is None:
-            return None
-        nz, ny, nx = self.context.plan.state(self.context.study.reference).volume
-        y0, x0 = self.stack.axis_mm
-        size = self.stack.voxel_size_mm
-        radius = np.hypot(np.arange(ny)[:, None] * size - y0, np.arange(nx)[None, :] * size - x0)
-        # its edges tell where it is
-        rim = 3 * size
-        ring = ((radius >= radii[0] - rim) & (radius <= radii[1] + rim)).astype(np.float32)
-        return np.broadcast_to(ring, (nz, ny, nx))
-
-
-def _align(context: RunContext, state: str, masks: _Masks) -> dict[str, Any]:
-    reference = open_image(context.store / "states" / context.study.reference / "attenuation")
-    moving = open_image(context.store / "states" / state / "attenuation")
-    found = register(
-        reference,
-        moving,
-        voxel_size_mm=reference.voxel_size_mm,
-        moving_voxel_size_mm=moving.voxel_size_mm,
-        mask=masks.fixed,
-        # half resolution places a surface only to a tenth of a voxel: too little along the axis
-        stop_level=0,
-    )
-    facts = _registration_facts(found)
-    facts["warnings"] = [
-        *_registration_warnings(state, found),
-        *_housing_warnings(reference, moving, state, found, masks),
-    ]
-    facts["mask"] = list(masks.names)
-    return facts
-
-
-def _registration_facts(found: Registration) -> dict[str, Any]:
-    facts: dict[str, Any] = as_json(
-        {
-            "transform": {
-                "rotation_deg": found.transform.rotation_deg,
-                "translation_mm": found.transform.translation_mm,
-                "center_mm": found.transform.center_mm,
-            },
-            "residual_voxel": found.residual_voxel,
-            "iterations": found.iterations,
-            "converged": found.converged,
-            "uncertainty": {k: v if np.isfinite(v) else None for k, v in found.uncertainty.items()},
-            "undetermined": list(found.undetermined),
-            "overlap": found.overlap,
-            "correlation": found.correlation,
-            "gain": found.gain,
-            "offset": found.offset,
-        }
-    )
-    return facts
-
-
-def _registration_warnings(state: str, found: Registration) -> list[str]:
-    warnings = []
-    if found.undetermined:
-        warnings.append(
-            f"registration of {state}: the data do not determine {', '.join(found.undetermined)}; held at the start value"
-        )
-    if not found.converged:
-        warnings.append(
-            f"registration of {state}: did not converge in {found.iterations} iterations; look at the overlay"
-        )
-    return warnings
-
-
-def _housing_warnings(
-    reference: Volume, moving: Volume, state: str, found: Registration, masks: _Masks
-) -> list[str]:
-    if masks.housing is None:
-        return []
-    try:
-        check = region_disagreement(
-            reference,
-            moving,
-            found.transform,
-            voxel_size_mm=reference.voxel_size_mm,
-            region=masks.housing,
-            within=masks.pellet,
-            stop_level=1,
-        )
-    except InputError as error:
-        return [f"registration of {state}: the housing could not be compared ({error})"]
-    # a disagreement within three standard deviations of the housing's own fit says nothing
-    if check.max_voxel <= max(HOUSING_TOLERANCE_VOXEL, 3 * check.deviation_voxel):
-        return []
-    return [
-        f"registration of {state}: the housing moved differently from {' and '.join(masks.names)} by up to "
-        f"{check.max_voxel:.2f} voxel ({check.axial_voxel:.2f} along the axis); {' and '.join(masks.names)} are used"
-    ]
 
 
 def transform_from_facts(facts: Mapping[str, Any]) -> RigidTransform:
