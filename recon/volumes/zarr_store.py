@@ -87,7 +87,9 @@ def open_array(path: Path, *, writable: bool = False) -> Any:
     read_metadata(path, node_type="array")
     try:
         store = zarr.storage.LocalStore(path, read_only=not writable)
-        return zarr.open_array(store, mode="r+" if writable else "r", config={"write_empty_chunks": True})
+        # open_array does not take the option that create_array takes
+        with zarr.config.set({"array.write_empty_chunks": True}):
+            return zarr.open_array(store, mode="r+" if writable else "r")
     except Exception as error:
         raise InputError(
             f"{path / METADATA}: is not a readable zarr array ({first_line(error)}); {_FRESH}"

@@ -111,6 +111,17 @@ def test_zeros_and_nan_are_written_out(tmp_path):
     np.testing.assert_array_equal(open_image(image.path).read(), values)
 
 
+def test_zeros_and_nan_are_written_out_when_an_image_is_continued(tmp_path):
+    """zarr leaves out chunks of the fill value unless it is told each time an array is opened."""
+    for kind, value in ((np.float32, np.nan), (np.uint8, 0)):
+        options = {"shape": (16, 8, 8), "voxel_size_mm": 1, "unit": "1", "dtype": kind}
+        create_image(tmp_path, kind.__name__, **options)
+        image = create_image(tmp_path, kind.__name__, **options)
+        for index in range(image.slabs):
+            assert all(file.is_file() for file in write_slab(image, index, np.full((8, 8, 8), value, kind)))
+        finish_image(image)
+
+
 def test_four_threads_write_what_one_writes(tmp_path):
     values = values_of((64, 140, 70))
     serial = make_image(tmp_path / "serial", values, slab=16)

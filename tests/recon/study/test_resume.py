@@ -1,4 +1,4 @@
-"""Runs that are killed end like undisturbed ones, bit for bit.
+"""Runs that are killed, interrupted or continued with other settings end like undisturbed ones, bit for bit.
 
 Every write point is hit once, and kill -9 strikes at uniformly drawn fractions of the measured work: a few in
 every run of the tests, all 20 of the acceptance with DELTAMU_KILLS=20.
@@ -18,14 +18,17 @@ import numpy as np
 import psutil
 import pytest
 
+from deltamu.recon.cli import main
+from deltamu.recon.study import pipeline
+
 PROGRAM = Path(__file__).with_name("run_to_kill.py")
 KILLS = int(os.environ.get("DELTAMU_KILLS", "4"))
-# of 87 pieces of 18 images on two levels: the pass is somewhere in the middle, in a stage of its own each
+# the pass of 89 pieces, each in another stage: line integrals, reconstruction, resampling, labels, change
 POINTS = {
     "before-write": 11,
     "between-levels": 40,
     "after-write": 52,
-    "torn-line": 60,
+    "torn-line": 62,
     "after-journal": 75,
     "summary": 1,
 }
@@ -168,4 +171,77 @@ def test_a_run_killed_at_any_time(undisturbed, number):
     assert_same_results(output, undisturbed.output)
     resumed = next(iter(pieces_of_starts(output)[-1]), "the results and the report")
     print(f"killed at {fraction:.3f} of the work; went on with {resumed}")
+    shutil.rmtree(output)
+
+
+def wait_for_pieces(output: Path, count: int, process: subprocess.Popen[str]) -> None:
+    log = output / "log.jsonl"
+    while not log.exists() or len(log.read_text().splitlines()) <= count:
+        assert process.poll() is None
+        time.sleep(0.02)
+
+
+def test_ctrl_c_keeps_what_is_finished_and_a_second_run_is_refused(undisturbed, capsys):
+    study, output = own_output(undisturbed.study.with_name("study.toml"), "interrupted")
+    command = [sys.executable, "-m", "deltamu.recon.cli", "run", str(study)]
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    wait_for_pieces(output, 20, process)
+    process.send_signal(signal.SIGSTOP)
+    before = sorted(output.rglob("*"))
+    assert main(["run", str(study)]) == 2
+    assert f"another run is using this output (process {process.pid})" in capsys.readouterr().err
+    assert sorted(output.rglob("*")) == before
+    process.send_signal(signal.SIGCONT)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "deltamu: stopped as asked; everything finished so far is kept" in told
+    assert "Traceback" not in told
+    finish(study, "--without-report")
+    assert_continued(output, undisturbed)
+    assert_same_results(output, undisturbed.output)
+    shutil.rmtree(output)
+
+
+CHANGED = {
+    # what is edited, and the stages that have to be done again: the line integrals were removed after success
+    "nothing": ("", "", set()),
+    "wavelength": ("wavelength_angstrom = 2.6", "wavelength_angstrom = 3.0", set()),
+    "averaged region": ("core_fraction = 0.8", "core_fraction = 0.7", {"preprocess", "subsets"}),
+    "resolution": (
+        "# blur_fwhm_um = 45.0 ",
+        "blur_fwhm_um = 100.0 ",
+        {"layers", "labels", "preprocess", "subsets"},
+    ),
+    "centre of one state": (
+        'scan = "raw/charged.h5"',
+        'scan = "raw/charged.h5"\ncenter = 79.0',
+        {
+            "preprocess charged", "reconstruct charged", "register charged", "resample charged", "layers",
+            "labels", "change charged-pristine", "change charged-discharged", "subsets", "preprocess",
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CHANGED)
+def test_changed_settings_cost_only_what_depends_on_them(undisturbed, case, monkeypatch):
+    old, new, expected = CHANGED[case]
+    name = f"changed_{case.replace(' ', '_')}"
+    study, output = own_output(undisturbed.study.with_name("study.toml"), name)
+    shutil.copytree(undisturbed.output, output)
+    text = study.read_text()
+    assert old in text
+    monkeypatch.setattr(pipeline, "write_report", lambda output: None)
+    study.write_text(text.replace(old, new))
+    assert main(["run", str(study)]) == 0
+    done = pieces_of_starts(output)[-1]
+    for stage, state, _ in done:
+        assert stage in expected or f"{stage} {state}" in expected, (stage, state)
+    for stage in expected:
+        assert any(f"{done_stage} {state}".startswith(stage) for done_stage, state, _ in done), stage
+    study.write_text(text)
+    assert main(["run", str(study)]) == 0
+    assert_same_results(output, undisturbed.output)
     shutil.rmtree(output)
