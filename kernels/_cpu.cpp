@@ -12,6 +12,7 @@ void bind_warp(py::module_ &module);
 void bind_project(py::module_ &module);
 void bind_rays(py::module_ &module);
 void bind_spots(py::module_ &module);
+void bind_tv(py::module_ &module);
 
 PYBIND11_MODULE(_cpu, module) {
 #ifdef _OPENMP
@@ -25,4 +26,5 @@ PYBIND11_MODULE(_cpu, module) {
     bind_project(module);
     bind_rays(module);
     bind_spots(module);
+    bind_tv(module);
 }
