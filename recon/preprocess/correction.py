@@ -15,7 +15,7 @@ from deltamu.recon.preprocess.bad_pixels import PixelRepair, plan_repair
 from deltamu.recon.preprocess.detector import ScanLike, measure_detector
 from deltamu.recon.preprocess.dose import Columns, air_dose, check_air_columns, find_air_columns
 from deltamu.recon.preprocess.noise import NoiseModel, white_noise
-from deltamu.recon.preprocess.spots import spot_variance
+from deltamu.recon.preprocess.spots import corner_variance, spot_variance
 from deltamu.recon.preprocess.starvation import average_starved
 
 Float32 = NDArray[np.float32]
@@ -44,6 +44,8 @@ class Correction:
         stay.
     spot_threshold : float
         Standard deviations.
+    corner_variance : (row, column) float32 array or None
+        Added to the spot noise where the sample itself stands out in view after view.
     notes : tuple of str
         What was found and decided, for the log and the report.
     """
@@ -56,6 +58,7 @@ class Correction:
     noise: NoiseModel
     spot_noise: tuple[float, float] | None
     spot_threshold: float = SPOT_THRESHOLD
+    corner_variance: Float32 | None = None
     notes: tuple[str, ...] = ()
     repair: PixelRepair = field(init=False, repr=False, compare=False)
     inverse_flat: Float32 = field(init=False, repr=False, compare=False)
@@ -297,12 +300,20 @@ def _learn_from_views(
         per_count = max(slope, 1e-9) * float(np.median(draft.flat))
         draft = replace(draft, noise=_rough_noise(per_count))
         notes.append("noise: no repeated flats and no counts_per_adu; σ comes from subsets of the views")
-    draft = replace(draft, spot_noise=(offset, slope) if spots else None)
+    if spots:
+        draft = _allow_corners(sample, replace(draft, spot_noise=(offset, slope)))
     if dose == "air":
         draft = replace(draft, air_columns=_air_regions(sample, draft, air_columns))
         if not draft.air_columns:
             notes.append("dose: no columns beside the object are air in every view; it is not corrected")
     return replace(draft, notes=tuple(notes))
+
+
+def _allow_corners(sample: Float32, draft: Correction) -> Correction:
+    """Keep the corners of the sample from being taken for spots."""
+    frames = clean_transmission(sample, replace(draft, spot_noise=None))[0]
+    extra = corner_variance(frames, _spot_maps(draft), threshold=draft.spot_threshold)
+    return replace(draft, corner_variance=extra)
 
 
 def _air_regions(sample: Float32, draft: Correction, given: Sequence[Sequence[int]] | None) -> Columns:
@@ -353,7 +364,10 @@ def _spot_maps(correction: Correction) -> tuple[Float32, Float32]:
     """Spot noise of each pixel: counting noise of transmission goes as one over the flat."""
     offset, slope = correction.spot_noise or (0.0, 0.0)
     relative = (float(np.median(correction.flat)) * correction.inverse_flat).astype(np.float32)
-    return np.full(relative.shape, offset, np.float32), relative * np.float32(slope)
+    fixed = np.full(relative.shape, offset, np.float32)
+    if correction.corner_variance is not None:
+        fixed += correction.corner_variance
+    return fixed, relative * np.float32(slope)
 
 
 def _each_frame(work: Callable[[int], None], count: int) -> None:

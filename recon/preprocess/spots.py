@@ -1,14 +1,25 @@
-"""Gamma spots: how noisy a pixel is locally, so that only what stands out is replaced."""
+"""Gamma spots: what a pixel may show without being one, so that only spots are replaced."""
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
 from scipy.optimize import nnls
+
+from deltamu.kernels.spots import fill_flagged, find_spots
 
 Float32 = NDArray[np.float32]
 
 # neighbours correlate through the scintillator's light; three pixels apart they hardly do
 DISTANCE = 3
 BINS = 8
+
+# corners of the sample move by a few pixels from one sampled view to the next
+CORNER_REACH = 5
+# a spot comes and goes: what stands out here in more of the views belongs to the sample
+LASTING_SHARE = 0.25
+FEWEST_VIEWS = 3
+# views that were not sampled may show a corner sharper by this factor
+CORNER_MARGIN = 1.5
 
 
 def spot_variance(frames: Float32) -> tuple[Float32, Float32]:
@@ -38,6 +49,39 @@ def spot_variance(frames: Float32) -> tuple[Float32, Float32]:
             # deviation
             variances.append((1.4826 * float(np.median(np.abs(difference[inside])))) ** 2 / 1.5)
     return _line(np.asarray(means), np.asarray(variances), float(np.ptp(edges)))
+
+
+def corner_variance(frames: Float32, variance: tuple[Float32, Float32], *, threshold: float) -> Float32:
+    """Add to the variance of a pixel, so that corners of the sample are not taken for spots.
+
+    Where a bright part of a radiograph ends in a corner (the end of a collector at the wall of the bore) it
+    stands out of its surroundings as a spot does, but in view after view; replaced, it leaves a ring.
+
+    Parameters
+    ----------
+    frames : (n, row, column) array
+        Views spread over the scan.
+    variance : (offset, slope), each (row, column)
+        As for `find_spots`.
+    threshold : float
+        Standard deviations at which a pixel is a spot.
+
+    Returns
+    -------
+    (row, column) float32 array
+        0 where nothing stands out for long; elsewhere only what exceeds the usual by half is still a spot.
+    """
+    mask = find_spots(frames, variance, threshold=threshold)
+    filled = frames.copy()
+    fill_flagged(filled, mask)
+    excess = np.where(mask, frames - filled, np.float32(0))
+    around = maximum_filter(excess, (1, CORNER_REACH, CORNER_REACH), mode="constant")
+    views = np.count_nonzero(around, axis=0)
+    usual = float(np.median(views))
+    lasting = views >= max(FEWEST_VIEWS, LASTING_SHARE * len(frames), usual + 5 * usual**0.5)
+    # the largest may be a spot upon the corner
+    height = np.partition(around, -2, axis=0)[-2] if len(frames) > 1 else around[0]
+    return np.where(lasting, (CORNER_MARGIN / threshold * height) ** 2, 0).astype(np.float32)
 
 
 def _opposite_differences(frames: Float32) -> tuple[Float32, Float32]:
