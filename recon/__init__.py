@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from deltamu.recon.scans.read import read_scan, scan_from_arrays
     from deltamu.recon.scans.scan import Scan
     from deltamu.recon.solvers.fbp import fbp
+    from deltamu.recon.solvers.iterative import cgls, fista, mlem, os_sart, pdhg, sirt
     from deltamu.recon.solvers.noise import fbp_variance
+    from deltamu.recon.solvers.penalties import Tikhonov, TotalVariation
     from deltamu.recon.study.pipeline import run
     from deltamu.recon.study.settings import read_study
     from deltamu.recon.volumes.export import export_volume
@@ -54,6 +56,8 @@ _PLACES = {
     "scans.read": ("read_scan", "scan_from_arrays"),
     "scans.scan": ("Scan",),
     "solvers.fbp": ("fbp",),
+    "solvers.iterative": ("cgls", "fista", "mlem", "os_sart", "pdhg", "sirt"),
+    "solvers.penalties": ("Tikhonov", "TotalVariation"),
     "solvers.noise": ("fbp_variance",),
     "study.pipeline": ("run",),
     "study.settings": ("read_study",),
@@ -65,12 +69,13 @@ _PLACES = {
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
-    "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile", "InputError", "LaplaceDepth", "Registration",
-    "ResourceError", "RigidTransform", "Scan", "Volume", "charge_density", "correct_frames", "depth_of",
-    "depth_profile", "difference", "export_volume", "fbp", "fbp_variance", "find_center", "find_layers",
-    "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask", "line_integrals", "lithium_concentration", "open_image", "prepare_correction",
-    "read_scan", "read_study", "read_volume", "register", "remove_stripes", "resample", "resample_sigma", "run",
-    "scan_from_arrays", "transmission",
+    "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile", "InputError", "LaplaceDepth",
+    "Registration", "ResourceError", "RigidTransform", "Scan", "Tikhonov", "TotalVariation", "Volume", "cgls",
+    "charge_density", "correct_frames", "depth_of", "depth_profile", "difference", "export_volume", "fbp",
+    "fbp_variance", "find_center", "find_layers", "fista", "fourier_shell_correlation", "inventory",
+    "laplace_depth", "layer_mask", "line_integrals", "lithium_concentration", "mlem", "open_image", "os_sart",
+    "pdhg", "prepare_correction", "read_scan", "read_study", "read_volume", "register", "remove_stripes",
+    "resample", "resample_sigma", "run", "scan_from_arrays", "sirt", "transmission",
 ]  # fmt: skip
 
 

@@ -66,7 +66,7 @@ def mlem_iterates(
     number = 0
     while True:
         for part, scale in zip(parts, per_voxel, strict=True):
-            ratio = part.b / np.maximum(part.A(x), floor)
+            ratio = np.asarray(part.b / np.maximum(part.A(x), floor), np.float32)
             x = x * scale * part.A.T(np.ascontiguousarray(part.weighted(ratio)))
         number += 1
         yield Iterate(number, x, partial(_divergence, problem, x))
