@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from deltamu.kernels.backend import resolve_device, thread_count
 from deltamu.recon.atomic import write_text
 from deltamu.recon.errors import ResourceError, naming
@@ -166,11 +168,15 @@ def _written_bytes(output: Path) -> int:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Let the kernels use as many threads as the plan says."""
+    """Let the kernels use as many threads as the plan says, and the linear algebra one.
+
+    A resumed run may find other processors than the first start did, and sums in BLAS depend on their number.
+    """
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(count)
     try:
-        yield
+        with threadpool_limits(limits={"blas": 1, "openmp": count}):
+            yield
     finally:
         if before is None:
             del os.environ["OMP_NUM_THREADS"]
