@@ -15,7 +15,7 @@ Array = NDArray[np.float32]
 Float = NDArray[np.float64]
 
 # planes beyond a slab that interpolation asks for: the neighbour, or what a spline's filter remembers
-_REACH = {1: 1, 3: 12}
+REACH_PLANES = {1: 1, 3: 12}
 # steps of the fractional position in the table of variance factors of the cubic spline
 _TABLE = 64
 # a cardinal spline is below 1e-4 of its peak beyond this distance
@@ -62,7 +62,7 @@ def resample(
     _check(volume, voxel_size_mm, order)
     shape, rows = _output(volume, reference_shape, z_range)
     affine = slab_affine(transform, voxel_size_mm, rows[0])
-    first, last = _planes(affine, shape, volume.shape[0], _REACH[order])
+    first, last = _planes(affine, shape, volume.shape[0], REACH_PLANES[order])
     if last <= first:
         return np.full(shape, np.nan, np.float32)
     affine[0, 3] -= first
@@ -257,7 +257,7 @@ def _check(volume: Any, voxel_size_mm: float, order: int) -> None:
         raise InputError(f"volume: found shape {tuple(volume.shape)}, expected (z, y, x)")
     if not (math.isfinite(voxel_size_mm) and voxel_size_mm > 0):
         raise InputError(f"voxel_size_mm: found {voxel_size_mm}, expected a positive length in mm")
-    if order not in _REACH:
+    if order not in REACH_PLANES:
         raise InputError(f"order: found {order!r}, expected 1 (trilinear) or 3 (cubic B-spline)")
 
 

@@ -88,6 +88,11 @@ class Truth:
             raise InputError(f"change: found {name!r}, the truth knows {', '.join(self.attenuation)}")
         return np.asarray(self.attenuation[to] - self.attenuation[origin])
 
+    def unchanged(self, name: str) -> bool:
+        """Whether both states of a change show the same cell."""
+        to, _, origin = name.partition("-")
+        return bool(self.facts["states"][to] == self.facts["states"][origin])
+
 
 def truth_box(cell: Cell, pose: RigidTransform, preset: Preset) -> TruthBox:
     """Choose the voxels of the reference grid that hold the cathode and what touches it."""

@@ -13,12 +13,12 @@ from deltamu.recon.study.comparison import (
     layer_settings,
     locate_layers,
     resample_states,
-    subtract,
 )
 from deltamu.recon.study.depth_profiles import MeasuredChange, measure_changes
 from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.registering import register_states
 from deltamu.recon.study.run_context import RunContext
+from deltamu.recon.study.subtraction import subtract
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def compare_states(
     facts = register_states(context, approximate, hashes)
     registered = resample_states(context, facts, scanned, hashes)
     stack = locate_layers(context, approximate, registered)
-    subtract(context, registered)
+    subtract(context, stack, registered, scanned)
     measured = measure_changes(context, stack, registered, scanned)
     return _collect(context, registered, stack, measured)
 

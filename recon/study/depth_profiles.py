@@ -33,6 +33,7 @@ from deltamu.recon.study.comparison import Registered, layer_settings
 from deltamu.recon.study.from_scans import ScannedState, fbp_options
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.settings import split_change
+from deltamu.recon.study.subtraction import resolution_mm
 from deltamu.recon.study.view_subsets import layer_rows, sector_means, subset_means
 from deltamu.recon.volumes.open import open_image
 
@@ -72,14 +73,6 @@ def plan_profiles(context: RunContext, stack: LayerStack) -> ProfilePlans:
     for warning in plans.core.warnings:
         context.warn(f"profile: {warning}")
     return plans
-
-
-def resolution_mm(context: RunContext, stack: LayerStack) -> float:
-    """Blur across the layers, voxel included: as stated, or as the surfaces were fitted, at least a voxel."""
-    stated = context.study.profile.blur_fwhm_um
-    if stated is not None:
-        return stated / 1000
-    return max(stack.blur_fwhm_mm or 0.0, stack.voxel_size_mm)
 
 
 def measure_changes(

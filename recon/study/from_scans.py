@@ -29,6 +29,8 @@ from deltamu.recon.volumes.image import finish_image
 Array = NDArray[np.float32]
 ROWS_PER_FILE = 32
 CENTER_ROWS = 48
+# a row counts as starved when this part of its pixels was below the floor
+STARVED_ROW = 0.05
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,11 @@ def frame_facts(context: RunContext, state: ScannedState) -> dict[str, Any]:
             np.sum([f["starved_per_row"] for f in found], axis=0) / (views * columns)
         ).tolist(),
     }
+
+
+def starved_rows(context: RunContext, state: ScannedState) -> NDArray[np.bool_]:
+    """Detector rows of which more than `STARVED_ROW` of the pixels had too few counts for a logarithm."""
+    return np.asarray(frame_facts(context, state)["starved_fraction"]) > STARVED_ROW
 
 
 def read_rows(context: RunContext, state: ScannedState, first: int, stop: int) -> tuple[Array, Array]:

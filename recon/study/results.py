@@ -15,13 +15,11 @@ from deltamu.recon.materials.lithium import charge_per_attenuation, kappa
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.study.change_chain import Comparison
 from deltamu.recon.study.checkpoint import PieceKey, checkpoint
-from deltamu.recon.study.from_scans import ScannedState, frame_facts
+from deltamu.recon.study.from_scans import STARVED_ROW, ScannedState, frame_facts
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.volumes.volume import Volume
 
 SCHEMA = 1
-# a row counts as starved when this part of its pixels was below the floor
-STARVED_ROW = 0.05
 LIBRARIES = ("numpy", "scipy", "zarr", "h5py", "tifffile", "matplotlib")
 
 
@@ -191,7 +189,7 @@ def _warn_of_starvation(context: RunContext, facts: Mapping[str, Any]) -> None:
         if rows.size:
             context.warn(
                 f"{name}: {rows.size} detector rows ({rows[0]} to {rows[-1]}) are starved of neutrons; "
-                "attenuation there is biased low and its lithium cannot be determined"
+                "attenuation there is biased low and its lithium cannot be determined; σ of a change is unknown beside them"
             )
 
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from deltamu.recon.change.profile_plan import ProfilePlan
 from deltamu.recon.change.profile_sums import empty_sums, slab_sums
-from deltamu.recon.change.resampling import resample
+from deltamu.recon.change.resampling import REACH_PLANES, resample
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.solvers.fbp import fbp
 from deltamu.recon.study.checkpoint import PieceKey
-from deltamu.recon.study.comparison import Registered
+from deltamu.recon.study.comparison import INTERPOLATION_ORDER, Registered
 from deltamu.recon.study.from_scans import ScannedState, fbp_options, read_rows
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.run_context import RunContext, Slabs
@@ -139,8 +139,9 @@ def _on_reference(
     own = context.plan.state(state.name)
     volume = SomeRows(part, first, own.volume)
     resampled: Array = resample(
-        volume, transform, voxel_size_mm=grid.voxel_size_mm, reference_shape=grid.volume, z_range=rows
-    )
+        volume, transform, voxel_size_mm=grid.voxel_size_mm, reference_shape=grid.volume, z_range=rows,
+        order=INTERPOLATION_ORDER,
+    )  # fmt: skip
     return resampled
 
 
@@ -152,7 +153,9 @@ def moving_rows(context: RunContext, transform: RigidTransform, rows: tuple[int,
         [(z, y, x) for z in (rows[0], rows[1] - 1) for y in (0, ny - 1) for x in (0, nx - 1)], float
     )
     moved = transform.apply(corners * grid.voxel_size_mm)[:, 0] / grid.voxel_size_mm
-    first, stop = int(np.floor(moved.min())) - 1, int(np.ceil(moved.max())) + 2
+    # one more row than interpolation asks for: rounding may not leave one out
+    reach = REACH_PLANES[INTERPOLATION_ORDER] + 1
+    first, stop = int(np.floor(moved.min())) - reach, int(np.ceil(moved.max())) + reach + 1
     return max(first, 0), min(stop, grid.volume[0])
 
 

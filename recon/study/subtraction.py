@@ -1,0 +1,100 @@
+"""The changes between registered states, slab by slab, with the noise of every voxel."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.recon.change.difference import Change, difference
+from deltamu.recon.change.layer_stack import LayerStack
+from deltamu.recon.change.reached_rows import reached_voxels
+from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.study.checkpoint import PieceKey
+from deltamu.recon.study.comparison import Registered, state_image
+from deltamu.recon.study.from_scans import ScannedState, starved_rows
+from deltamu.recon.study.journal import settings_hash
+from deltamu.recon.study.run_context import RunContext, Slabs
+from deltamu.recon.study.settings import split_change
+from deltamu.recon.volumes.image import finish_image
+
+# starved rows of each state and its motion
+Starved = Sequence[tuple[NDArray[np.bool_], RigidTransform]]
+# blur is felt this many widths (FWHM) away
+REACH_FWHM = 2.0
+
+
+def subtract(
+    context: RunContext, stack: LayerStack, registered: Registered, scanned: Mapping[str, ScannedState]
+) -> None:
+    """Write Δμ, its sigma and z score for every change."""
+    for change in context.study.changes:
+        starved = _starved_states(context, split_change(change), registered, scanned)
+        _subtract(context, change, registered, starved, REACH_FWHM * resolution_mm(context, stack))
+
+
+def _subtract(
+    context: RunContext, change: str, registered: Registered, starved: Starved, reach_mm: float
+) -> None:
+    """Write one change."""
+    states, reference = split_change(change), context.study.reference
+    names = {"delta_mu": "cm^-1", "sigma": "cm^-1", "z_score": "1"}
+    images = [context.image(reference, f"changes/{change}", name, unit=unit) for name, unit in names.items()]
+    grid = context.plan.state(reference)
+    settings = settings_hash(
+        [registered.hashes[state] for state in states],
+        [np.flatnonzero(rows).tolist() for rows, _ in starved],
+        reach_mm,
+    )
+    for slab in range(images[0].slabs):
+        rows = (slab * images[0].slab, min((slab + 1) * images[0].slab, images[0].shape[0]))
+
+        def compute(rows: tuple[int, int] = rows) -> tuple[Slabs, Mapping[str, Any]]:
+            unknown = reached_voxels(
+                starved, grid.volume, reach_mm=reach_mm, voxel_size_mm=grid.voxel_size_mm, z_range=rows
+            )
+            found = _change_rows(context, states, rows, unknown)
+            return [(image, getattr(found, name)) for image, name in zip(images, names, strict=True)], {}
+
+        context.piece(PieceKey("change", change, slab), settings, compute)
+        context.progress("change", change, slab + 1, images[0].slabs)
+    for image in images:
+        finish_image(image)
+
+
+def resolution_mm(context: RunContext, stack: LayerStack) -> float:
+    """Blur across the layers, voxel included: as stated, or as the surfaces were fitted, at least a voxel."""
+    stated = context.study.profile.blur_fwhm_um
+    if stated is not None:
+        return stated / 1000
+    return max(stack.blur_fwhm_mm or 0.0, stack.voxel_size_mm)
+
+
+def _starved_states(
+    context: RunContext,
+    states: Sequence[str],
+    registered: Registered,
+    scanned: Mapping[str, ScannedState],
+) -> Starved:
+    """Starved rows of the states of a change, and their motions; nothing for volumes made elsewhere."""
+    return [
+        (starved_rows(context, scanned[state]), registered.transforms.get(state, RigidTransform()))
+        for state in states
+        if state in scanned
+    ]
+
+
+def _change_rows(
+    context: RunContext, states: tuple[str, str], rows: tuple[int, int], unknown: NDArray[np.bool_]
+) -> Change:
+    """Subtract some rows; sigma and z score are NaN where the noise is not known."""
+    to, origin = states
+    part = slice(*rows)
+    sigma_origin = np.array(state_image(context, origin, "sigma")[part], np.float32)
+    sigma_origin[unknown] = np.nan
+    return difference(
+        state_image(context, origin)[part],
+        state_image(context, to)[part],
+        sigma_reference=sigma_origin,
+        sigma_moving=state_image(context, to, "sigma")[part],
+    )
