@@ -212,7 +212,7 @@ CHANGED = {
     "resolution": (
         "# blur_fwhm_um = 45.0 ",
         "blur_fwhm_um = 100.0 ",
-        {"layers", "labels", "preprocess", "subsets"},
+        {"layers", "labels", "change", "preprocess", "subsets"},
     ),
     "centre of one state": (
         'scan = "raw/charged.h5"',
