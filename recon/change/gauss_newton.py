@@ -63,6 +63,18 @@ class Motion:
             self, rotation=self.rotation @ turn, translation=self.translation + self.rotation @ small[:3]
         )
 
+    def after(self, first: "Motion") -> "Motion":
+        """Move first by a motion about the same centre, whose intensities are kept, then by this one."""
+        return replace(
+            first,
+            rotation=self.rotation @ first.rotation,
+            translation=self.translation + self.rotation @ first.translation,
+        )
+
+    def without_motion(self) -> "Motion":
+        """Return the same intensities at rest."""
+        return replace(self, rotation=np.eye(3), translation=np.zeros(3))
+
     def distance(self, other: "Motion") -> float:
         """Displacement between two motions about one centre, at the distance `radius` from it, voxels."""
         shift = float(np.linalg.norm(self.translation - other.translation))

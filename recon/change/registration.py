@@ -23,6 +23,7 @@ from deltamu.recon.change.registration_pyramid import (
 )
 from deltamu.recon.change.registration_start import best_starts, correlation, starting_points
 from deltamu.recon.change.registration_weights import (
+    laid_over,
     local_offset,
     matched_gain,
     noise_energy,
@@ -92,28 +93,6 @@ class _Scheme:
     presmooth: float
     search_deg: float
     max_iterations: int
-
-
-@dataclass(frozen=True)
-class RegionDisagreement:
-    """How far another region's own motion departs from the one that was used.
-
-    Attributes
-    ----------
-    max_voxel : float
-        Largest difference of the displacements within the radius that was asked for.
-    axial_voxel : float
-        Its largest component along z.
-    deviation_voxel : float
-        Standard deviation of the region's own displacement there.
-    registration : Registration
-        Of the region.
-    """
-
-    max_voxel: float
-    axial_voxel: float
-    deviation_voxel: float
-    registration: Registration
 
 
 def register(
@@ -187,58 +166,6 @@ def register(
     return _result(level, fit, held, voxel_size_mm)
 
 
-def region_disagreement(
-    reference: Any,
-    moving: Any,
-    transform: RigidTransform,
-    *,
-    voxel_size_mm: float,
-    region: Any,
-    within: Any,
-    stop_level: int = 0,
-) -> RegionDisagreement:
-    """Register on another region, such as the housing, and compare with the motion that is used.
-
-    Parameters
-    ----------
-    reference, moving, voxel_size_mm, stop_level
-        As in `register`.
-    transform : RigidTransform
-        The motion that is used; also the start, so that what the region does not determine agrees.
-    region : (z, y, x) array
-        Weights of the region, on the reference grid.
-    within : (z, y, x) array
-        Where the two motions are compared: the displacements are taken at the corners of the smallest box
-        around its voxels above 0, and of those that lie within it.
-
-    Returns
-    -------
-    RegionDisagreement
-
-    Raises
-    ------
-    InputError
-        As `register` does.
-    """
-    other = register(
-        reference,
-        moving,
-        voxel_size_mm=voxel_size_mm,
-        mask=region,
-        initial=transform,
-        search_deg=0.0,
-        stop_level=stop_level,
-    )
-    points = mask_points(within) * voxel_size_mm
-    difference = (other.transform.apply(points) - transform.apply(points)) / voxel_size_mm
-    return RegionDisagreement(
-        max_voxel=float(np.linalg.norm(difference, axis=1).max()),
-        axial_voxel=float(np.abs(difference[:, 0]).max()),
-        deviation_voxel=other.residual_voxel,
-        registration=other,
-    )
-
-
 def mask_points(weights: Any, *, limit: int = 4096) -> Float:
     """Indices (n, 3) of some voxels of a mask: of every plane those at the ends of its rows and columns."""
     points = []
@@ -280,7 +207,11 @@ def _coarse_motion(levels: list[Level], start: Motion, held: Float, search_deg: 
 
 
 def _fine_fit(level: Level, motion: Motion, held: Float, limit: int) -> Fit:
-    """Fit, then again on what stands above the noise, without differences that range widely."""
+    """Fit, then again on what stands above the noise, without differences that range widely.
+
+    The moving volume is laid over the reference by a spline each time, so that only a small motion is left to
+    linear interpolation, which would smooth it by how far between its voxels it is read.
+    """
     method = Method(0.0, True, _FINE_TOLERANCE, limit, held)
     fit = fit_level(level, motion, replace(method, tolerance=10 * _FINE_TOLERANCE))
     _check_overlap(fit.equations.weight / float(level.weights.sum(dtype=float)))
@@ -288,16 +219,21 @@ def _fine_fit(level: Level, motion: Motion, held: Float, limit: int) -> Fit:
     if not weights.any():
         return fit
     method = replace(method, fit_gain=False)
-    iterations = fit.iterations
+    motion, iterations = fit.motion, fit.iterations
     for _ in range(_OFFSET_ROUNDS):
-        cut = influence_cut(level, fit.motion, method)
-        before = replace(fit.motion, gain=matched_gain(level, fit.motion, cut))
-        offset = local_offset(level, before, cut)
-        fit = fit_level(replace(level, reference=level.reference + offset, weights=weights), before, method)
-        iterations += fit.iterations
-        if before.distance(fit.motion) < 2 * _FINE_TOLERANCE:
+        left = _fit_what_is_left(laid_over(level, motion), motion.without_motion(), weights, method)
+        before, motion, iterations = motion, motion.after(left.motion), iterations + left.iterations
+        if before.distance(motion) < 2 * _FINE_TOLERANCE:
             break
-    return replace(fit, iterations=iterations)
+    return replace(left, motion=motion, iterations=iterations)
+
+
+def _fit_what_is_left(near: Level, still: Motion, weights: NDArray[np.float32], method: Method) -> Fit:
+    """Fit the small motion between the reference and a moving volume that lies over it."""
+    cut = influence_cut(near, still, method)
+    still = replace(still, gain=matched_gain(near, still, cut))
+    reference = near.reference + local_offset(near, still, cut)
+    return fit_level(replace(near, reference=reference, weights=weights), still, method)
 
 
 def _check_overlap(overlap: float) -> None:

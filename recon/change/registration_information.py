@@ -80,15 +80,25 @@ def parameter_names(directions: Float) -> tuple[str, ...]:
 
 def displacement_deviation(covariance: Float, motion: Motion, points: Float) -> Float:
     """Standard deviation (n,), in voxels, of where the motion takes (n, 3) reference points in voxels."""
-    z, y, x = ((points - motion.center) / motion.radius).T
+    moves = displacements((points - motion.center) / motion.radius)
+    deviation: Float = np.sqrt(np.maximum(variances(moves, covariance), 0.0))
+    return deviation
+
+
+def displacements(points: Float) -> Float:
+    """How the six small motions, about the origin, displace points (n, 3): (3, 6, n)."""
+    z, y, x = points.T
     zero, one = np.zeros_like(z), np.ones_like(z)
-    moves = np.array(
+    return np.array(
         [
             [one, zero, zero, zero, -x, y],
             [zero, one, zero, x, zero, -z],
             [zero, zero, one, -y, z, zero],
         ]
     )
-    variance = np.einsum("ijn,jk,ikn->n", moves, covariance, moves)
-    deviation: Float = np.sqrt(np.maximum(variance, 0.0))
-    return deviation
+
+
+def variances(moves: Float, covariance: Float) -> Float:
+    """Variance (n,) of `displacements`, summed over the three components."""
+    total: Float = np.einsum("ijn,jk,ikn->n", moves, covariance, moves)
+    return total

@@ -52,7 +52,15 @@ def _collect(
         registration={name: _registration(facts) for name, facts in registered.facts.items()},
         registration_diagnostics={
             name: {
-                key: facts[key] for key in ("iterations", "residual_voxel", "correlation", "overlap", "mask")
+                key: facts[key]
+                for key in (
+                    "iterations",
+                    "residual_voxel",
+                    "correlation",
+                    "overlap",
+                    "mask",
+                    "housing",
+                )
             }
             for name, facts in registered.facts.items()
         },

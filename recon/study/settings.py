@@ -121,6 +121,21 @@ class LayerSettings(Section):
         cathode, separator = self.order.index(self.cathode), self.order.index(self.separator)
         return self.order[2 * cathode - separator]
 
+    @property
+    def anode(self) -> str | None:
+        """The layer on the other side of the separator, if one is named."""
+        cathode, separator = self.order.index(self.cathode), self.order.index(self.separator)
+        index = 2 * separator - cathode
+        return self.order[index] if 0 <= index < len(self.order) else None
+
+    @property
+    def behind_anode(self) -> tuple[str, ...]:
+        """Layers beyond the anode, which stay with the housing."""
+        if self.anode is None:
+            return ()
+        at, separator = self.order.index(self.anode), self.order.index(self.separator)
+        return self.order[at + 1 :] if at > separator else self.order[:at]
+
 
 class RegistrationSettings(Section):
     """What is held still when the states are laid over each other."""

@@ -120,7 +120,7 @@ def _registration(draft: StudyDraft) -> str:
     if draft.housing_radius_mm:
         inner, outer = draft.housing_radius_mm
         lines.append(
-            f"housing_radius_mm = [{inner}, {outer}]   # compared with the mask; a disagreement is reported"
+            f"housing_radius_mm = [{inner}, {outer}]   # joined with the mask where both agree; a disagreement is reported"
         )
     lines += ["", "[profile]", "core_fraction = 0.8            # of the pellet's radius that is averaged"]
     lines.append(
