@@ -39,6 +39,8 @@ from deltamu.recon.volumes.open import open_image
 
 Float = NDArray[np.float64]
 ROWS_AT_A_TIME = 16
+# what holds for a change whatever its registration
+_KEPT = ("eroded_bins", "error_kind", "charge_cycled_mAh")
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,29 @@ def _measure(
             context, change, volume_integral(whole, plans.whole.layer.voxel_size_mm), float(integral_error)
         ),
     }
+    if not axially_determined(registered.facts, states):
+        context.warn(
+            f"{change}: the shift along the axis is not determined by the data, so neither Δμ at a depth nor "
+            "lithium and charge can be stated; give registration.mask parts with a mark or an end inside the field"
+        )
+        facts = without_numbers(facts)
     return MeasuredChange(facts, profile_table(context, change, profile))
+
+
+def axially_determined(facts: Mapping[str, Mapping[str, Any]], states: Sequence[str]) -> bool:
+    """Whether the registrations of both states of a change fix the position along the axis."""
+    return not any("translation_z" in facts[state]["undetermined"] for state in states if state in facts)
+
+
+def without_numbers(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out every measured number of a change whose layers cannot be laid over each other.
+
+    A shift of a micrometre moves the charge by a third of a percent (Δμ of the edges), so an unknown one leaves nothing.
+    """
+    return {
+        key: without_numbers(value) if isinstance(value, Mapping) else value if key in _KEPT else None
+        for key, value in facts.items()
+    }
 
 
 def change_sums(context: RunContext, change: str, plan: ProfilePlan) -> ProfileSums:
