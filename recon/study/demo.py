@@ -101,6 +101,9 @@ def outcome_text(output: Path, summary: dict[str, object]) -> str:
     changes = summary["changes"]
     assert isinstance(changes, dict)
     for name, change in changes.items():
+        if change["mean_delta_mu"] is None:
+            lines.append(f"{name}: not determined, see the warnings of the report")
+            continue
         errors = truth["changes"][name]
         lines.append(
             f"{name}: mean Δμ {uncertain(change['mean_delta_mu'], change['standard_error'])} cm⁻¹ "

@@ -191,16 +191,23 @@ def _stages(
     cost = max(
         (fbp_cost(s.projections[0], s.projections[2]).total(rows) for s in scans if s.projections), default=0
     )
-    stages = [
-        StagePlan(
-            "preprocess", BASE_BYTES + 4 * frame * (8 * FRAMES_PER_BLOCK + 120), 1.3e-7 * pixels / threads
-        ),
-        StagePlan(
-            "reconstruct",
-            BASE_BYTES + 4 * (4 * rows * sinogram + 2 * (slab + rows) * plane) + cost,
-            1.6e-7 * voxels / threads,
-        ),
-    ]
+    imported = [s for s in states if not s.projections]
+    stages = []
+    if imported:
+        read = sum(s.volume[0] * s.volume[1] * s.volume[2] for s in imported)
+        slices = BASE_BYTES + 4 * plane * 6 * (slab + 2)
+        stages.append(StagePlan("import", slices, 3e-8 * read))
+    if scans:
+        stages += [
+            StagePlan(
+                "preprocess", BASE_BYTES + 4 * frame * (8 * FRAMES_PER_BLOCK + 120), 1.3e-7 * pixels / threads
+            ),
+            StagePlan(
+                "reconstruct",
+                BASE_BYTES + 4 * (4 * rows * sinogram + 2 * (slab + rows) * plane) + cost,
+                1.6e-7 * voxels / threads,
+            ),
+        ]
     if study.changes:
         level = 8 if voxels / len(states) > 4e6 else 1
         aligned = BASE_BYTES + 4 * 6 * max(s.volume[0] for s in states) * plane // level
