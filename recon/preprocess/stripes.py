@@ -17,7 +17,6 @@ StripeMode = Literal["auto", "on", "off"]
 # a ring pattern this many times stronger (in variance) than the open beam's noise is not noise
 VARIANCE_RATIO = 3.0
 STRONG_SIGMA = 8.0
-# corners of layers in a coaxial body reach a few per mille
 STRONG_FRACTION = 1e-2
 
 
@@ -31,7 +30,8 @@ class StripeReport:
     variance_ratio : float
         Variance of the pattern from pixel to pixel (robust) over the predicted one.
     strong_fraction : float
-        Pixels of the pattern that stand eight predicted standard deviations out of their surroundings.
+        Pixels of a row, in the median over rows, that stand eight predicted standard deviations out of their
+        surroundings. The corners of a coaxial body stand out as much, in the few rows where a layer ends.
     """
 
     detected: bool
@@ -61,12 +61,39 @@ def detect_stripes(
     autocorrelation : (2r+1, 2r+1) array, optional
         Of pixel noise; without it neighbours are taken to be independent.
     """
+    scores = stripe_scores(sinograms, open_beam_variance=open_beam_variance, autocorrelation=autocorrelation)
+    return judge_stripes(scores)
+
+
+def stripe_scores(
+    sinograms: Float32,
+    *,
+    open_beam_variance: Float32 | None = None,
+    autocorrelation: NDArray[np.floating] | None = None,
+) -> Float32:
+    """Contrast of the fixed pattern over its predicted standard deviation, for rows that are read in parts.
+
+    Parameters
+    ----------
+    sinograms, open_beam_variance, autocorrelation
+        As for `detect_stripes`.
+
+    Returns
+    -------
+    (row, column) float32 array
+        Two rows and columns shorter at every side (no rows shorter where there are fewer than five).
+    """
     pattern = _contrast(sinograms.mean(axis=0, dtype=np.float64))
     predicted = _contrast_variance(sinograms, open_beam_variance, autocorrelation)
-    score = pattern / np.sqrt(predicted)
-    ratio = (1.4826 * float(np.median(np.abs(score)))) ** 2
-    strong = float(np.mean(np.abs(score) > STRONG_SIGMA * max(1.0, np.sqrt(ratio))))
-    return StripeReport(bool(ratio > VARIANCE_RATIO or strong > STRONG_FRACTION), ratio, strong)
+    return np.asarray(pattern / np.sqrt(predicted), np.float32)
+
+
+def judge_stripes(scores: Float32) -> StripeReport:
+    """Decide on the scores of all rows together: what a filter does must not change from row to row."""
+    ratio = (1.4826 * float(np.median(np.abs(scores)))) ** 2
+    strong = np.abs(scores) > STRONG_SIGMA * max(1.0, np.sqrt(ratio))
+    fraction = float(np.median(strong.mean(axis=1)))
+    return StripeReport(bool(ratio > VARIANCE_RATIO or fraction > STRONG_FRACTION), ratio, fraction)
 
 
 def remove_stripes(

@@ -15,7 +15,7 @@ from deltamu.recon.preprocess.correction import (
     open_beam_variance,
     prepare_correction,
 )
-from deltamu.recon.preprocess.stripes import remove_stripes
+from deltamu.recon.preprocess.stripes import judge_stripes, remove_stripes, stripe_scores
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.solvers.fbp import fbp
 from deltamu.recon.solvers.noise import fbp_variance, ring_variance
@@ -124,8 +124,38 @@ def read_rows(context: RunContext, state: ScannedState, first: int, stop: int) -
     rows = np.ascontiguousarray(stored[:, first:stop, :], np.float32)
     dose = np.asarray(frame_facts(context, state)["dose"])
     variance = line_integral_variance(rows, dose, state.correction, rows=slice(first, stop))
-    shared = open_beam_variance(state.correction)[first:stop]
-    return remove_stripes(rows, mode=context.study.preprocess.stripes, open_beam_variance=shared), variance
+    return remove_stripes(rows, mode="on") if has_stripes(context, state) else rows, variance
+
+
+def has_stripes(context: RunContext, state: ScannedState) -> bool:
+    """Whether stripes are to be removed: as the settings say, or where the whole scan shows them."""
+    mode = context.study.preprocess.stripes
+    if mode != "auto":
+        return mode == "on"
+
+    def judge() -> tuple[Slabs, Mapping[str, Any]]:
+        return [], as_json(asdict(judge_stripes(_stripe_scores(context, state))))
+
+    key, settings = PieceKey("stripes", state.name), settings_hash(state.settings, "stripes")
+    return bool(context.piece(key, settings, judge)["detected"])
+
+
+def _stripe_scores(context: RunContext, state: ScannedState) -> Array:
+    """Scores of every row of a scan, read some rows at a time with the neighbours that a score needs."""
+    stored = _line_integrals(context, state.name, state.scan, state.correction, state.settings)
+    shared = open_beam_variance(state.correction)
+    total, step = state.scan.shape[1], max(context.plan.compute_rows, 8)
+    parts = []
+    for first in range(2, max(total - 2, 3), step):
+        rows = slice(first - 2, min(first + step + 2, total))
+        parts.append(
+            stripe_scores(
+                np.ascontiguousarray(stored[:, rows, :], np.float32),
+                open_beam_variance=shared[rows],
+                autocorrelation=state.correction.noise.autocorrelation,
+            )
+        )
+    return np.concatenate(parts)
 
 
 def fbp_options(context: RunContext, state: ScannedState) -> dict[str, Any]:

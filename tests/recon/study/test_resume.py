@@ -23,7 +23,7 @@ from deltamu.recon.study import pipeline
 
 PROGRAM = Path(__file__).with_name("run_to_kill.py")
 KILLS = int(os.environ.get("DELTAMU_KILLS", "4"))
-# the pass of 89 pieces, each in another stage: line integrals, reconstruction, resampling, labels, change
+# the pass of 92 pieces, each in another stage: line integrals, reconstruction, resampling, labels, change
 POINTS = {
     "before-write": 11,
     "between-levels": 40,
