@@ -171,8 +171,9 @@ def profile_with_errors(
     *,
     moving_attenuation: Float | None = None,
     shift_sigma_mm: float = 0.0,
+    interpolation_shift: Float | None = None,
 ) -> DepthProfile:
-    """Depth profile with standard errors from the views, the open beam and the registration.
+    """Depth profile with standard errors from the views, the open beam, the registration and the interpolation.
 
     Parameters
     ----------
@@ -182,6 +183,8 @@ def profile_with_errors(
         Mean attenuation of the moving state, for the part of the registration.
     shift_sigma_mm : float
         Standard deviation of the displacement along the axis that registration leaves.
+    interpolation_shift : (bin,) array, optional
+        How another interpolation would change the means of the bins, cm⁻¹.
     """
     for noise in states:
         if noise.subset_means.shape[1] != plan.bins:
@@ -193,21 +196,24 @@ def profile_with_errors(
         (subset_bin_variance(noise.subset_means, naive.standard_error**2) for noise in states),
         start=np.zeros(plan.bins),
     )
-    systematic = None
     for index in np.flatnonzero(sums.count):
         readout = np.eye(plan.bins)[index]
         variance[index] += sum(open_beam_readout_variance(sums, readout, noise) for noise in states)
     layer = bin_weights(sums, plan.eroded)
     layer_error = readout_standard_error(sums, layer, states) if layer.any() else float("nan")
+    systematic = np.zeros(plan.bins)
     if moving_attenuation is not None and shift_sigma_mm > 0:
         systematic = shift_sigma_mm * np.abs(np.gradient(moving_attenuation, plan.depth_mm))
-        variance = variance + systematic**2
         moved = registration_readout_error(plan, moving_attenuation, layer, shift_sigma_mm)
         layer_error = float(np.hypot(layer_error, moved))
+    if interpolation_shift is not None:
+        systematic = np.hypot(systematic, interpolation_shift)
+        layer_error = float(np.hypot(layer_error, layer @ interpolation_shift))
+    variance = variance + systematic**2
     return replace(
         naive,
         standard_error=np.sqrt(variance),
         layer_standard_error=layer_error,
-        systematic_error=systematic,
+        systematic_error=systematic if systematic.any() else None,
         error_kind="views",
     )

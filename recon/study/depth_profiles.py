@@ -31,6 +31,7 @@ from deltamu.recon.preprocess.correction import open_beam_variance
 from deltamu.recon.solvers.noise import ring_response
 from deltamu.recon.study.comparison import Registered, layer_settings
 from deltamu.recon.study.from_scans import ScannedState, fbp_options
+from deltamu.recon.study.interpolation_error import interpolation_shifts
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.settings import split_change
 from deltamu.recon.study.subtraction import resolution_mm
@@ -50,6 +51,30 @@ class ProfilePlans:
     core: ProfilePlan
     whole: ProfilePlan
     separator: ProfilePlan
+
+
+@dataclass(frozen=True)
+class Systematics:
+    """What may be wrong with the means over bins apart from noise.
+
+    Attributes
+    ----------
+    moving_attenuation : (bin,) array
+        cm⁻¹
+    shift_sigma_mm : float
+        Standard deviation of the displacement along the axis.
+    interpolation_shift : (bin,) array
+        How another interpolation would change the means, cm⁻¹.
+    """
+
+    moving_attenuation: Float
+    shift_sigma_mm: float
+    interpolation_shift: Float
+
+    def readout_error(self, plan: ProfilePlan, readout: Float) -> float:
+        """Error of Σ readout·(bin means)."""
+        moved = registration_readout_error(plan, self.moving_attenuation, readout, self.shift_sigma_mm)
+        return float(np.hypot(moved, readout @ self.interpolation_shift))
 
 
 @dataclass(frozen=True)
@@ -119,17 +144,17 @@ def _measure(
             [StateNoise(sector_means(plan, delta_mu, layer_rows(plan)))] for plan in (plans.core, plans.whole)
         ]
         moving = [np.zeros(plan.bins) for plan in (plans.core, plans.whole)]
-    shift = _shift_sigma_mm(registered, states)
+    systematics = _systematics(context, registered, states, plans, moving)
     profile = profile_with_errors(
-        plans.core, core, noise[0], moving_attenuation=moving[0], shift_sigma_mm=shift
-    )
+        plans.core, core, noise[0], moving_attenuation=moving[0],
+        shift_sigma_mm=systematics[0].shift_sigma_mm, interpolation_shift=systematics[0].interpolation_shift,
+    )  # fmt: skip
     readout = integral_readout(whole, plans.whole.layer.voxel_size_mm)
     integral_error = np.hypot(
-        readout_standard_error(whole, readout, noise[1]),
-        registration_readout_error(plans.whole, moving[1], readout, shift),
+        readout_standard_error(whole, readout, noise[1]), systematics[1].readout_error(plans.whole, readout)
     )
     facts = {
-        **_profile_facts(profile, core, noise[0], plans.core),
+        **_profile_facts(profile, core, noise[0], plans.core, systematics[0]),
         "noise_floor": noise_floor(
             profile_from_sums(plans.separator, change_sums(context, change, plans.separator))
         ),
@@ -144,6 +169,19 @@ def _measure(
         )
         facts = without_numbers(facts)
     return MeasuredChange(facts, profile_table(context, change, profile))
+
+
+def _systematics(
+    context: RunContext,
+    registered: Registered,
+    states: Sequence[str],
+    plans: ProfilePlans,
+    moving: Sequence[Float],
+) -> list[Systematics]:
+    """Systematics of the core's and of the whole pellet's bins."""
+    shift = _shift_sigma_mm(registered, states)
+    to, origin = (interpolation_shifts(context, s, registered, (plans.core, plans.whole)) for s in states)
+    return [Systematics(moving[i], shift, to[i] - origin[i]) for i in range(2)]
 
 
 def axially_determined(facts: Mapping[str, Mapping[str, Any]], states: Sequence[str]) -> bool:
@@ -205,14 +243,20 @@ def _shift_sigma_mm(registered: Registered, states: Sequence[str]) -> float:
 
 
 def _profile_facts(
-    profile: DepthProfile, sums: ProfileSums, noise: Sequence[StateNoise], plan: ProfilePlan
+    profile: DepthProfile,
+    sums: ProfileSums,
+    noise: Sequence[StateNoise],
+    plan: ProfilePlan,
+    systematics: Systematics,
 ) -> dict[str, Any]:
     peak = find_peak(profile)
     within = bin_weights(sums, plan.within)
     eroded = np.any(plan.eroded)
     whole = {
         "mean_delta_mu": layer_mean(sums, plan.within),
-        "standard_error": readout_standard_error(sums, within, noise),
+        "standard_error": float(
+            np.hypot(readout_standard_error(sums, within, noise), systematics.readout_error(plan, within))
+        ),
     }
     return {
         # a cathode too thin to leave anything after erosion is averaged whole

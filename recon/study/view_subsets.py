@@ -61,7 +61,7 @@ def subset_means(
         state.settings,
         context.study.profile,
         context.study.reconstruction,
-        [_plan_facts(plan) for plan in plans],
+        [plan_facts(plan) for plan in plans],
     )
 
     def compute() -> tuple[Slabs, Mapping[str, Any]]:
@@ -159,7 +159,8 @@ def moving_rows(context: RunContext, transform: RigidTransform, rows: tuple[int,
     return max(first, 0), min(stop, grid.volume[0])
 
 
-def _plan_facts(plan: ProfilePlan) -> list[Any]:
+def plan_facts(plan: ProfilePlan) -> list[Any]:
+    """Write down what the means over a plan's bins depend on."""
     layer = plan.layer
     return [
         plan.edges_mm.tolist(),

@@ -132,6 +132,22 @@ def test_registration_adds_a_part_that_telescopes(layered) -> None:
     assert profile.systematic_error.max() == pytest.approx(0.002 * 1.205 / (2 * width))
 
 
+def test_interpolation_adds_the_sum_of_its_shifts_to_a_layer(layered) -> None:
+    """Shifts of opposite sign on both sides of an edge cancel in a layer's mean, not in its bins."""
+    plan, _, sums = layered
+    states = [StateNoise(np.zeros((4, plan.bins)))] * 2
+    inside = np.flatnonzero(plan.eroded)
+    shift = np.zeros(plan.bins)
+    shift[inside[0]], shift[inside[1]] = 0.02, -0.02 * sums.count[inside[0]] / sums.count[inside[1]]
+    profile = profile_with_errors(plan, sums, states, interpolation_shift=shift)
+    np.testing.assert_allclose(profile.standard_error[inside[:2]], np.abs(shift[inside[:2]]))
+    assert profile.layer_standard_error == pytest.approx(0, abs=1e-12)
+    shift[inside[1]] = 0
+    profile = profile_with_errors(plan, sums, states, interpolation_shift=shift)
+    share = sums.count[inside[0]] / sums.count[plan.eroded].sum()
+    assert profile.layer_standard_error == pytest.approx(0.02 * share)
+
+
 def test_the_integral_is_a_readout(layered) -> None:
     _, _delta, sums = layered
     readout = integral_readout(sums, VOXEL)
