@@ -145,7 +145,8 @@ def gain_drift_between(before: Float32, after: Float32, level: Float32, good: ND
     if len(before) < 2 or len(after) < 2:
         return 0.0
     mean = [frames.mean(axis=0, dtype=np.float64) for frames in (before, after)]
-    change = _without_trend((mean[1] - mean[0])[None], good)[0] / level
+    # a dead pixel has no level and no part in this
+    change = _without_trend((mean[1] - mean[0])[None], good)[0] / np.where(good, level, 1)
     inside = good & (np.abs(change) < 5 * 1.4826 * np.median(np.abs(change[good])))
     counting = sum(
         float(np.mean((_scatter(frames, level, good) ** 2)[:, inside] / level[inside])) / len(frames)
