@@ -7,6 +7,7 @@
 namespace py = pybind11;
 
 void bind_align(py::module_ &module);
+void bind_backproject(py::module_ &module);
 void bind_gridding(py::module_ &module);
 void bind_warp(py::module_ &module);
 void bind_project(py::module_ &module);
@@ -21,6 +22,7 @@ PYBIND11_MODULE(_cpu, module) {
     module.attr("openmp") = false;
 #endif
     bind_align(module);
+    bind_backproject(module);
     bind_gridding(module);
     bind_warp(module);
     bind_project(module);
