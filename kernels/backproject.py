@@ -31,7 +31,10 @@ def add_views(volume: Array, views: Array, matrices: ArrayLike, *, row_margin: f
     """
     source = as_volume(views, "views")
     given = np.asarray(matrices, np.float64)
-    if list(given.shape) not in ([source.shape[0], 2, 4], [source.shape[0], 3, 4]) or not np.isfinite(given).all():
+    if (
+        list(given.shape) not in ([source.shape[0], 2, 4], [source.shape[0], 3, 4])
+        or not np.isfinite(given).all()
+    ):
         raise ValueError(
             f"matrices: found shape {given.shape}, expected ({source.shape[0]}, 2 or 3, 4), all finite"
         )
