@@ -67,7 +67,8 @@ def results_table(content: ReportContent) -> TableView:
         ("quantity", *(change_title(change) for change in content.changes)),
         tuple(row for row in (*rows, *_areal_rows(content)) if any(cell != MISSING for cell in row[1:])),
         f"Mean and peak: inside the {layer} without the margins that blur reaches. ± one standard error, "
-        "from counting and open-beam noise; it does not contain the systematic effects that are listed below. "
+        "from counting, the open beam, registration and interpolation; it does not contain the systematic effects "
+        "that are listed below. "
         "Charge per area: from the depth profile of the core, all depths and without the margins.",
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deltamu.recon.report.content import ReportContent, change_title, state_title
-from deltamu.recon.report.numbers import finite, number
+from deltamu.recon.report.numbers import MISSING, finite, number
 from deltamu.recon.report.tables import TableView
 
 TRUTH_NAMES = {
@@ -18,6 +18,10 @@ TRUTH_NAMES = {
     "max_error_voxel": "largest registration error in the pellet (voxel)",
     "axial_error_voxel": "registration error along the axis (voxel)",
     "center_error_px": "error of the centre of rotation (px)",
+    "robust_sd": "robust standard deviation of z (1 expected)",
+    "beyond_three_percent": "voxels with |z| > 3 (%, 0.27 expected)",
+    "unknown_percent": "voxels without a z score (%)",
+    "voxels": "voxels with a z score",
 }
 
 
@@ -57,11 +61,16 @@ def _flat(errors: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 def _truth_number(quantity: str, error: Any) -> str:
-    """Write an error with its sign; rms and largest errors have none."""
-    return number(error, digits=3, signed=not any(word in quantity for word in ("rms", "max", "axial")))
+    """Write an error with its sign; rms and largest errors and counts have none."""
+    if quantity.endswith(": voxels"):
+        return MISSING if error is None else f"{int(error)}"
+    signed = not any(word in quantity for word in ("rms", "max", "axial", "z_score"))
+    return number(error, digits=3, signed=signed)
 
 
 def _truth_name(quantity: str) -> str:
     prefix, _, key = quantity.rpartition(": ")
     name = TRUTH_NAMES.get(key, key.replace("_", " "))
+    if prefix.startswith("z_score: "):
+        return f"{state_title(prefix.removeprefix('z_score: '))}: {name}"
     return f"{name}, edges included" if prefix == "uneroded" else f"{prefix} {name}".strip()

@@ -1,0 +1,24 @@
+"""Make the pictures of the README from a finished demo: python docs/gallery/readme_images.py demo/result docs/images."""
+
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+NAMES = ("profile", "changes", "depths", "states")
+WIDTH = 1100
+
+
+def main() -> None:
+    figures, images = Path(sys.argv[1]) / "figures", Path(sys.argv[2])
+    images.mkdir(parents=True, exist_ok=True)
+    for name in NAMES:
+        with Image.open(figures / f"{name}.png") as picture:
+            height = round(picture.height * WIDTH / picture.width)
+            small = picture.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
+        # a palette of 128 colours keeps every curve and colour bar, at a third of the size
+        small.quantize(128, dither=Image.Dither.NONE).save(images / f"{name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()
