@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from deltamu.recon.preprocess.correction import correct_frames, prepare_correction
     from deltamu.recon.preprocess.stripes import remove_stripes
     from deltamu.recon.preprocess.transmission import line_integrals, transmission
+    from deltamu.recon.scan_geometry import ScanGeometry, cone_geometry, middle_of, parallel_geometry
     from deltamu.recon.scans.read import read_scan, scan_from_arrays
     from deltamu.recon.scans.scan import Scan
+    from deltamu.recon.solvers.direct import fbp_direct
     from deltamu.recon.solvers.fbp import fbp
     from deltamu.recon.solvers.iterative import cgls, fista, mlem, os_sart, pdhg, sirt
     from deltamu.recon.solvers.noise import fbp_variance
@@ -53,8 +55,10 @@ _PLACES = {
     "preprocess.correction": ("correct_frames", "prepare_correction"),
     "preprocess.stripes": ("remove_stripes",),
     "preprocess.transmission": ("line_integrals", "transmission"),
+    "scan_geometry": ("ScanGeometry", "cone_geometry", "middle_of", "parallel_geometry"),
     "scans.read": ("read_scan", "scan_from_arrays"),
     "scans.scan": ("Scan",),
+    "solvers.direct": ("fbp_direct",),
     "solvers.fbp": ("fbp",),
     "solvers.iterative": ("cgls", "fista", "mlem", "os_sart", "pdhg", "sirt"),
     "solvers.penalties": ("Tikhonov", "TotalVariation"),
@@ -70,11 +74,12 @@ _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
     "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile", "InputError", "LaplaceDepth",
-    "Registration", "ResourceError", "RigidTransform", "Scan", "Tikhonov", "TotalVariation", "Volume", "cgls",
-    "charge_density", "correct_frames", "depth_of", "depth_profile", "difference", "export_volume", "fbp",
-    "fbp_variance", "find_center", "find_layers", "fista", "fourier_shell_correlation", "inventory",
-    "laplace_depth", "layer_mask", "line_integrals", "lithium_concentration", "mlem", "open_image", "os_sart",
-    "pdhg", "prepare_correction", "read_scan", "read_study", "read_volume", "register", "remove_stripes",
+    "Registration", "ResourceError", "RigidTransform", "Scan", "ScanGeometry", "Tikhonov", "TotalVariation",
+    "Volume", "cgls", "charge_density", "cone_geometry", "correct_frames", "depth_of", "depth_profile",
+    "difference", "export_volume", "fbp", "fbp_direct", "fbp_variance", "find_center", "find_layers",
+    "fista", "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask", "line_integrals",
+    "lithium_concentration", "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry", "pdhg",
+    "prepare_correction", "read_scan", "read_study", "read_volume", "register", "remove_stripes",
     "resample", "resample_sigma", "run", "scan_from_arrays", "sirt", "transmission",
 ]  # fmt: skip
 

@@ -1,0 +1,154 @@
+"""Filtering of views on their way to direct back-projection: ramp, twofold upsampling, compensation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from deltamu.kernels.backend import thread_count
+from deltamu.recon.solvers.filters import filter_response
+
+Array = NDArray[np.float32]
+Float = NDArray[np.float64]
+FINER = 16  # points of the transform of a kernel between two frequencies of the padded views
+
+
+@dataclass(frozen=True, eq=False)
+class ViewFilter:
+    """Filters views along their rows and samples them twice as finely, where they are to be interpolated.
+
+    Linear interpolation between samples at half the pitch multiplies the spectrum by sinc²(f / 2); it is divided
+    out beforehand, so that what is read between the samples keeps its amplitude up to the Nyquist frequency.
+
+    Attributes
+    ----------
+    columns : int
+        Of the views.
+    before, after : int
+        Columns beyond the detector that the result is to cover: filtering spreads the object there.
+    name, cutoff
+        Filter, see `filters.filter_response`.
+    repeat_edge : bool
+        Continue views with their outermost values instead of zeros.
+    upsample_rows : bool
+        Whether voxels are seen between rows. Then rows are treated like columns, continued by their mirror image.
+    """
+
+    columns: int
+    before: int
+    after: int
+    name: str
+    cutoff: float
+    repeat_edge: bool
+    upsample_rows: bool
+
+    @property
+    def padded(self) -> int:
+        """Columns of a padded view: no column of the result sees the object's periodic image."""
+        return _even_fast(max(4, 2 * (self.columns + max(self.before, self.after))))
+
+    @property
+    def change(self) -> Float:
+        """(2, 3) map from detector positions (column, row, 1) to those in the result."""
+        return np.array([[2.0, 0, 2.0 * self.before], [0, 2.0 if self.upsample_rows else 1.0, 0]])
+
+    def __call__(self, views: Array, slopes: Float) -> Array:
+        """Filter views.
+
+        Parameters
+        ----------
+        views : (view, row, column) float32 array
+        slopes : (view,) array
+            Rows per column along which each view is filtered; used where rows are upsampled.
+
+        Returns
+        -------
+        (view, 2 row - 1 or row, 2 (before + columns + after) - 1) float32 array
+        """
+        if not self.upsample_rows:
+            return self._along_columns(views)
+        parts = [self._along_slope(views[i : i + 1], slope) for i, slope in enumerate(slopes)]
+        return np.concatenate(parts)
+
+    def _along_columns(self, views: Array) -> Array:
+        spectrum = fft.rfft(self._padded_columns(views), axis=-1, workers=thread_count())
+        spectrum *= (self._response() * _compensation(self.padded)).astype(np.float32)
+        fine = fft.irfft(_finer(spectrum), 2 * self.padded, axis=-1, workers=thread_count())
+        return np.ascontiguousarray(fine[..., : self._covered])
+
+    def _along_slope(self, views: Array, slope: float) -> Array:
+        rows = views.shape[1]
+        mirrored = np.concatenate([views, views[:, rows - 2 : 0 : -1]], axis=1)
+        spectrum = fft.rfft2(self._padded_columns(mirrored), workers=thread_count())
+        spectrum *= self._slanted_response(mirrored.shape[1], slope)
+        tall = _finer_rows(_finer(spectrum))
+        shape = (tall.shape[1], 2 * self.padded)
+        fine = fft.irfft2(tall, shape, workers=thread_count())
+        return np.ascontiguousarray(fine[:, : max(2 * rows - 1, 1), : self._covered])
+
+    @property
+    def _covered(self) -> int:
+        return 2 * (self.before + self.columns + self.after) - 1
+
+    def _padded_columns(self, views: Array) -> Array:
+        """Views with `before` columns in front; the rest of the padding behind, its second half wrapped around."""
+        padded = np.zeros((*views.shape[:-1], self.padded), np.float32)
+        end = self.before + self.columns
+        padded[..., self.before : end] = views
+        if self.repeat_edge:
+            middle = end + (self.padded - self.columns) // 2
+            padded[..., end:middle] = views[..., -1:]
+            padded[..., middle:] = views[..., :1]
+            padded[..., : self.before] = views[..., :1]
+        return padded
+
+    def _response(self) -> Float:
+        return filter_response(self.name, self.padded, cutoff=self.cutoff)
+
+    def _slanted_response(self, rows: int, slope: float) -> Array:
+        """Response at the frequency along the line of the given slope, with both compensations."""
+        kernel = fft.irfft(self._response(), self.padded)
+        half = self.padded // 2
+        longer = np.zeros(FINER * self.padded)
+        longer[: half + 1], longer[-half + 1 :] = kernel[: half + 1], kernel[half + 1 :]
+        longer[half], longer[-half] = kernel[half] / 2, kernel[half] / 2
+        fine = fft.rfft(longer).real
+        across = np.abs(fft.rfftfreq(self.padded) + slope * fft.fftfreq(rows)[:, None])
+        response = np.interp(across, np.arange(fine.size) / longer.size, fine) / np.hypot(1, slope)
+        by_row = _compensation(rows, two_sided=True)[:, None] if rows > 1 else 1.0
+        return np.asarray(response * by_row * _compensation(self.padded), np.float32)
+
+
+def _compensation(samples: int, *, two_sided: bool = False) -> Float:
+    """Reciprocal of the transfer function of linear interpolation at twice the sampling."""
+    frequency = fft.fftfreq(samples) if two_sided else fft.rfftfreq(samples)
+    return np.asarray(1 / np.sinc(frequency / 2) ** 2)
+
+
+def _finer(spectrum: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
+    """Spectrum of twice as many samples along the last axis, which holds half of it."""
+    half = spectrum.shape[-1] - 1
+    wide = np.zeros((*spectrum.shape[:-1], 2 * half + 1), spectrum.dtype)
+    wide[..., : half + 1] = 2 * spectrum
+    # the Nyquist frequency is shared between its two signs
+    wide[..., half] *= 0.5
+    return wide
+
+
+def _finer_rows(spectrum: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
+    """Spectrum of twice as many samples along the rows, an even number of them or one."""
+    rows = spectrum.shape[1]
+    if rows == 1:
+        return spectrum
+    half = rows // 2
+    tall = np.zeros((spectrum.shape[0], 2 * rows, spectrum.shape[2]), spectrum.dtype)
+    tall[:, :half], tall[:, -half:] = 2 * spectrum[:, :half], 2 * spectrum[:, half:]
+    tall[:, -half] *= 0.5
+    tall[:, half] = tall[:, -half]
+    return tall
+
+
+def _even_fast(at_least: int) -> int:
+    """A good length for a transform, even, not below `at_least`."""
+    return 2 * int(fft.next_fast_len(-(-at_least // 2), real=True))
