@@ -21,6 +21,10 @@ _CHOICES = {
     "angle_unit": get_args(AngleUnit),
     "angle_golden": (None, 180, 360),
 }
+_TEXTS = (
+    "name", "projections", "flats", "flats_after", "darks", "data_path", "flats_path", "flats_after_path",
+    "darks_path", "angles_path", "times_path", "angle_file", "angle_pattern", "angle_select", "projection_select",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +126,7 @@ class ScanOptions:
             if getattr(self, name) not in choices:
                 expected = ", ".join(str(choice) for choice in choices)
                 raise InputError(f"{name}: found {getattr(self, name)!r}, expected one of {expected}")
+        self._check_texts()
         self._check_numbers()
         self._check_crops()
         self._check_angle_source()
@@ -129,6 +134,14 @@ class ScanOptions:
         parse_select(self.projection_select, "projection_select")
         if self.pixel_size_mm is not None:
             check_pixel_size(self.pixel_size_mm, "pixel_size_mm")
+
+    def _check_texts(self) -> None:
+        for name in _TEXTS:
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise InputError(f'{name}: found {value!r}, expected text, for example {name} = "…"')
+        if not isinstance(self.transpose, bool):
+            raise InputError(f"transpose: found {self.transpose!r}, expected true or false")
 
     def _check_numbers(self) -> None:
         for name in ("bin", "frames_per_angle"):
@@ -172,7 +185,18 @@ class ScanOptions:
         if self.angle_pattern is not None:
             _check_pattern(self.angle_pattern)
         if self.angles_deg is not None:
-            object.__setattr__(self, "angles_deg", tuple(float(angle) for angle in self.angles_deg))
+            self._check_angles()
+
+    def _check_angles(self) -> None:
+        angles = self.angles_deg
+        if isinstance(angles, str):
+            raise InputError(
+                f"angles_deg: found {angles!r}, expected the angles themselves, for example [0, 0.5, 1]; "
+                "a file of angles is stated as angle_file"
+            )
+        if not isinstance(angles, tuple | list) or not all(map(_is_number, angles)):
+            raise InputError(f"angles_deg: found {angles!r}, expected a list of finite numbers, in degrees")
+        object.__setattr__(self, "angles_deg", tuple(float(angle) for angle in angles))
 
     def angle_sources(self) -> tuple[str, ...]:
         """Names of the ways in which the angles are stated."""

@@ -175,16 +175,7 @@ def simulate_study(
     Cancelled
         If `cancel` said so; complete scans stay.
     """
-    if seed < 0:
-        raise InputError(f"seed: found {seed}, expected a whole number of at least 0")
-    settings = _Settings(
-        find_preset(preset),
-        find_beam(beam),
-        Instrument(),
-        Cell(stack_shift_mm=stack_shift_um / 1000, featureless=featureless),
-        seed,
-        same_state,
-    )
+    settings = _settings(preset, beam, seed, same_state, featureless, stack_shift_um)
     identities = [
         ScanIdentity(
             state, index, settings.content(state), preset, beam, seed, featureless, float(stack_shift_um)
@@ -201,16 +192,58 @@ def simulate_study(
     return study
 
 
+def describe_study(
+    folder: str | Path,
+    *,
+    preset: str = "small",
+    beam: str = "ideal",
+    seed: int = 1,
+    same_state: bool = False,
+    featureless: bool = False,
+    stack_shift_um: float = 0.0,
+) -> SimulatedStudy:
+    """Say what `simulate_study` would write, without writing it.
+
+    Parameters
+    ----------
+    folder, preset, beam, seed, same_state, featureless, stack_shift_um
+        As for `simulate_study`.
+
+    Raises
+    ------
+    InputError
+        If a setting is wrong.
+    """
+    settings = _settings(preset, beam, seed, same_state, featureless, stack_shift_um)
+    return _Builder(settings).describe(Path(folder))
+
+
+def _settings(
+    preset: str, beam: str, seed: int, same_state: bool, featureless: bool, stack_shift_um: float
+) -> "_Settings":
+    if seed < 0:
+        raise InputError(f"seed: found {seed}, expected a whole number of at least 0")
+    return _Settings(
+        find_preset(preset),
+        find_beam(beam),
+        Instrument(),
+        Cell(stack_shift_mm=stack_shift_um / 1000, featureless=featureless),
+        seed,
+        same_state,
+    )
+
+
 def _simulate_scan(folder: Path, identity: ScanIdentity, builder: "_Builder", report: "_Reporter") -> None:
-    if not is_complete(folder, identity):
-        acquire(
-            folder,
-            identity,
-            lambda: builder.scene(identity.state),
-            builder.detector,
-            progress=lambda done, total: report("simulate", identity.state, done, total),
-        )
-    report("simulate", identity.state, 1, 1)
+    if is_complete(folder, identity):
+        report("simulate", identity.state, 1, 1)
+        return
+    acquire(
+        folder,
+        identity,
+        lambda: builder.scene(identity.state),
+        builder.detector,
+        progress=lambda done, total: report("simulate", identity.state, done, total),
+    )
 
 
 def _simulate_truth(

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from deltamu.recon.atomic import write_json
 from deltamu.recon.errors import InputError
 from deltamu.recon.report.page import write_report
-from deltamu.recon.simulate.study import SimulatedStudy, simulate_study
-from deltamu.recon.study.pipeline import run
+from deltamu.recon.simulate.presets import find_preset
+from deltamu.recon.simulate.study import SimulatedStudy, describe_study, simulate_study
+from deltamu.recon.study.pipeline import plan_study, run
+from deltamu.recon.study.plan import StatePlan, check_disk
 from deltamu.recon.study.progress import Cancel, Progress, never, silent
 from deltamu.recon.study.settings import read_study
 from deltamu.recon.study.template import StudyDraft, write_draft
@@ -52,14 +55,21 @@ def run_demo(
     ------
     InputError
         If the folder holds something else.
+    ResourceError
+        If memory, disk or the device does not suffice; before anything is simulated.
     """
     folder = Path(folder)
     _refuse_foreign(folder)
-    simulated = simulate_study(
+    described = describe_study(
+        folder, preset=preset, beam=beam, seed=seed, same_state=same_state, featureless=featureless
+    )
+    draft = draft_of(described, preset=preset, beam=beam)
+    _refuse_too_large(draft, folder, preset, memory=memory, device=device)
+    simulate_study(
         folder, preset=preset, beam=beam, seed=seed, same_state=same_state, featureless=featureless,
         progress=progress, cancel=cancel,
     )  # fmt: skip
-    study_file = write_draft(folder / "study.toml", draft_of(simulated, preset=preset, beam=beam))
+    study_file = write_draft(folder / "study.toml", draft)
     output = run(
         read_study(study_file), progress=progress, cancel=cancel, device=device, memory=memory, fresh=fresh,
         keep_work=keep_work,
@@ -115,6 +125,21 @@ def outcome_text(output: Path, summary: dict[str, object]) -> str:
     assert isinstance(warnings, list)
     lines += [f"{len(warnings)} warnings stand first in the report"] if warnings else []
     return "\n".join([*lines, f"report: {output / 'report.html'}"])
+
+
+def _refuse_too_large(
+    draft: StudyDraft, folder: Path, preset: str, *, memory: str | None, device: str
+) -> None:
+    """Plan the run from the sizes of the preset, so that minutes of simulation do not come before the refusal."""
+    sizes = find_preset(preset)
+    projections = (sizes.views, sizes.rows, sizes.columns)
+    volume = (sizes.rows, sizes.columns, sizes.columns)
+    states = tuple(StatePlan(name, projections, volume, sizes.pixel_size_mm) for name in draft.states)
+    with TemporaryDirectory() as place:
+        study = read_study(write_draft(Path(place) / "study.toml", draft))
+    plan = plan_study(study, states, memory=memory, device=device)
+    if not (folder / "result").is_dir():
+        check_disk(plan, folder)
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -19,7 +19,7 @@ from deltamu.recon.study.from_scans import ScannedState, prepare_state, reconstr
 from deltamu.recon.study.from_volumes import import_state
 from deltamu.recon.study.journal import Journal, finished_pieces
 from deltamu.recon.study.lock import RunLock
-from deltamu.recon.study.plan import Plan, check_disk, make_plan, parse_memory, plan_text
+from deltamu.recon.study.plan import Plan, StatePlan, check_disk, make_plan, parse_memory, plan_text
 from deltamu.recon.study.progress import Cancel, Progress, never, silent, stop_if_asked
 from deltamu.recon.study.results import write_results
 from deltamu.recon.study.run_context import RunContext
@@ -73,7 +73,7 @@ def run(
         If `cancel` said yes.
     """
     sources = open_sources(study)
-    plan = plan_study(study, sources, memory=memory, device=device)
+    plan = plan_study(study, state_plans(sources), memory=memory, device=device)
     look_at_sources(study, sources)
     output = study.output_dir
     prepare_output(output)
@@ -103,7 +103,7 @@ def check(path: Path, *, memory: str | None = None) -> str:
     """
     study = read_study(path)
     sources = open_sources(study)
-    plan = plan_study(study, sources, memory=memory, device="auto")
+    plan = plan_study(study, state_plans(sources), memory=memory, device="auto")
     look_at_sources(study, sources)
     check_output(study.output_dir)
     plan = agreed_plan(study.output_dir, study, plan)
@@ -114,8 +114,18 @@ def check(path: Path, *, memory: str | None = None) -> str:
     return "\n".join([plan_text(plan), f"output: {study.output_dir} ({begun})", *notes])
 
 
-def plan_study(study: Study, sources: Mapping[str, Source], *, memory: str | None, device: str) -> Plan:
-    """Plan memory, disk and time of a study whose scans are open."""
+def plan_study(
+    study: Study, states: tuple[StatePlan, ...], *, memory: str | None = None, device: str = "auto"
+) -> Plan:
+    """Plan memory, disk and time of a study whose scans have the given sizes.
+
+    Raises
+    ------
+    InputError
+        If the limit of the memory is no size.
+    ResourceError
+        If the memory or the device does not suffice.
+    """
     limit = parse_memory(memory or study.run.memory)
     try:
         chosen = resolve_device("cpu" if device == "auto" else device)
@@ -125,7 +135,7 @@ def plan_study(study: Study, sources: Mapping[str, Source], *, memory: str | Non
         raise ResourceError(
             "device: this version computes on the CPU only; leave --device away or use --device cpu"
         )
-    return make_plan(study, state_plans(sources), memory=limit, threads=thread_count(), device=chosen.name)
+    return make_plan(study, states, memory=limit, threads=thread_count(), device=chosen.name)
 
 
 def _run_stages(context: RunContext, sources: Mapping[str, Source]) -> None:

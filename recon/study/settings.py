@@ -335,8 +335,27 @@ def refuse_unknown(source: str, where: str, table: Mapping[str, Any], known: Ite
             raise InputError(f"{source}: {name}: unknown key; {_nearest(key, list(known))}")
 
 
+# what other programs call a setting, where the nearest spelling would be another one
+OTHER_NAMES = {
+    "angles": ("angle_file",),
+    "angle": ("angle_file",),
+    "theta": ("angle_file",),
+    "pixel_size": ("pixel_size_mm",),
+    "pixelsize": ("pixel_size_mm",),
+    "ob": ("flats",),
+    "open_beam": ("flats",),
+    "white": ("flats",),
+    "dc": ("darks",),
+    "df": ("darks",),
+    "dark_current": ("darks",),
+    "cor": ("center",),
+    "rotation_center": ("center",),
+}
+
+
 def _nearest(key: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    meant = [name for name in OTHER_NAMES.get(key.lower(), ()) if name in known]
+    close = meant or difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(sorted(known))}"
 
 

@@ -270,6 +270,12 @@ def test_memory_too_small_names_the_number(said, study):
     assert main(["check", str(study), "--memory", needed[1]]) == 0
 
 
+def test_a_demo_too_large_is_refused_before_it_is_simulated(said, tmp_path):
+    message = said("demo", tmp_path / "demo", "--preset", "full", "--memory", "200M", status=3)
+    assert re.search(r"needs [\d.]+ GiB, 200.0 MiB were given; try --memory \d+G", message)
+    assert not (tmp_path / "demo").exists()
+
+
 def test_memory_that_is_no_size(said, study):
     assert "4G" in said("run", study, "--memory", "plenty", status=2)
 
@@ -309,6 +315,11 @@ def test_an_unwritable_output(said, study, edit):
         (("-o", "v.tif", "--cutoff", "0"), "Nyquist"),
         (("-o", "v.tif", "--set", "pixelsize_mm=1"), "did you mean 'pixel_size_mm'"),
         (("-o", "v.tif", "--set", "pixel_size_mm"), "KEY=VALUE"),
+        (("-o", "v.tif", "--set", "angles=angles.txt"), "did you mean 'angle_file'"),
+        (("-o", "v.tif", "--set", "angles_deg=angles.txt"), "a file of angles is stated as angle_file"),
+        (("-o", "v.tif", "--set", "angles_deg=[0, 1, true]"), "angles_deg: found (0, 1, True)"),
+        (("-o", "v.tif", "--set", "flats=3"), "flats: found 3, expected text"),
+        (("-o", "v.tif", "--set", "transpose=1"), "transpose: found 1, expected true or false"),
     ],
 )
 def test_wrong_options_of_recon(said, scan, options, words, monkeypatch):
