@@ -59,8 +59,12 @@ def read_scan(path: str | Path, **options: Any) -> Scan:
 def open_scan(path: str | Path, options: ScanOptions) -> Scan:
     """Open a scan with options that are already checked; see `read_scan`."""
     path = Path(path)
-    found = with_stated_frames(_reader(path, options)(path, options), path, options)
-    return assemble(options.name or path.stem, path, found, options)
+    return assemble(options.name or path.stem, path, find_frames(path, options), options)
+
+
+def find_frames(path: Path, options: ScanOptions) -> FoundScan:
+    """Find projections, flats and darks; also for series of radiographs, which have no angles."""
+    return with_stated_frames(_reader(path, options)(path, options), path, options)
 
 
 def scan_from_arrays(

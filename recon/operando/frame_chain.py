@@ -1,0 +1,230 @@
+"""From raw frames to transmission, frame after frame: memory does not depend on how many there are."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.kernels.backend import thread_count
+from deltamu.kernels.spots import fill_flagged, find_spots
+from deltamu.recon.operando.series import Series
+from deltamu.recon.operando.temporal_spots import SpotNoise, find_temporal_spots
+from deltamu.recon.preprocess.correction import (
+    Correction,
+    clean_transmission,
+    prepare_correction,
+    sample_views,
+)
+from deltamu.recon.preprocess.dose import air_dose, check_air_columns
+from deltamu.recon.preprocess.noise import white_noise
+from deltamu.recon.preprocess.references import combine_darks
+from deltamu.recon.preprocess.spots import spot_variance
+
+Float32 = NDArray[np.float32]
+Result = TypeVar("Result")
+
+_BLOCK_BYTES = 40 << 20
+# more flagged pixels than this and the neighbours in time are no guide: the sample has jumped
+_MOST_SPOTS = 0.02
+_EDGE_FRACTION = 40
+
+
+@dataclass(frozen=True)
+class CorrectedFrame:
+    """One frame as it is handed on.
+
+    Attributes
+    ----------
+    number : int
+        In the series.
+    transmission : (row, column) float32 array
+        Dark, open beam, bad pixels, spots and dose corrected.
+    dose : float
+        Beam over that of the flats.
+    spots_fraction : float
+    by_neighbours : bool
+        Whether the spots were found by the neighbours in time; otherwise by those in space.
+    """
+
+    number: int
+    transmission: Float32
+    dose: float
+    spots_fraction: float
+    by_neighbours: bool
+
+
+def prepare_series_correction(
+    series: Series,
+    *,
+    dose: str = "air",
+    air_columns: Sequence[Sequence[int]] | None = None,
+    spots: bool = True,
+    counts_per_adu: float | None = None,
+) -> Correction:
+    """Learn how to correct the frames; without flats transmission is relative, and ratios are still right.
+
+    Raises
+    ------
+    InputError
+        If an option is wrong, or flats and darks cannot be right.
+    """
+    if len(series.flats):
+        return prepare_correction(
+            series, dose="air" if dose == "air" else "none", air_columns=air_columns, spots=spots,
+            counts_per_adu=counts_per_adu,
+        )  # fmt: skip
+    return _without_flats(
+        series, dose=dose, air_columns=air_columns, spots=spots, counts_per_adu=counts_per_adu
+    )
+
+
+def _without_flats(
+    series: Series,
+    *,
+    dose: str,
+    air_columns: Sequence[Sequence[int]] | None,
+    spots: bool,
+    counts_per_adu: float | None,
+) -> Correction:
+    """Take the level beside the object for the beam everywhere."""
+    darks = series.darks if len(series.darks) else np.zeros((1, *series.shape[1:]), np.float32)
+    dark = combine_darks(darks, threshold=5.0 if spots else None).mean
+    sample = sample_views(series, 8) - dark
+    edge = max(3, series.shape[2] // _EDGE_FRACTION)
+    regions = ((0, edge), (series.shape[2] - edge, series.shape[2])) if air_columns is None else air_columns
+    columns = check_air_columns(regions, series.shape[2]) if dose == "air" else ()
+    level = float(np.median(np.concatenate([sample[:, :, a:b].ravel() for a, b in columns or ((0, edge),)])))
+    offset, slope = (float(v) for v in spot_variance(np.asarray(sample / level, np.float32)))
+    per_count = 1 / counts_per_adu if counts_per_adu else max(slope * level, 1e-9)
+    note = (
+        "no flats: transmission is relative to the beam beside the object, the shape of the beam stays in it; "
+        "ratios to the reference frames, and what follows from them, do not depend on that"
+    )
+    return Correction(
+        dark=dark,
+        flat=np.full(series.shape[1:], level, np.float32),
+        flat_frames=1.0,
+        bad_pixels=np.zeros(series.shape[1:], bool),
+        air_columns=columns,
+        noise=white_noise(
+            per_count, read_variance=0.0, gain_drift=0.0, origin="given" if counts_per_adu else "views"
+        ),
+        spot_noise=(offset, slope) if spots else None,
+        notes=(note,),
+    )
+
+
+def stream(
+    series: Series,
+    correction: Correction,
+    work: Callable[[CorrectedFrame], Result],
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    block: int | None = None,
+) -> Iterator[list[Result]]:
+    """Correct frames, give each to `work` on one of several threads, and yield the results block by block.
+
+    The result for a frame depends on that frame and its two neighbours only, not on blocks or threads.
+
+    Parameters
+    ----------
+    series : Series
+    correction : Correction
+    work : callable
+        Called with every corrected frame; must be safe to call from several threads.
+    start, stop : int
+        Frames of the series.
+    block : int, optional
+        Frames that are held at a time; by default what fits 40 MB.
+    """
+    stop = series.shape[0] if stop is None else stop
+    size = block or frames_per_block(series.shape[1:])
+    noise = _spot_noise(correction)
+    quiet = replace(correction, spot_noise=None)
+
+    def load(first: int) -> tuple[int, Float32]:
+        low, high = max(first - 1, 0), min(min(first + size, stop) + 1, series.shape[0])
+        # at the ends of the series the two nearest frames stand in for the missing neighbour
+        low, high = max(min(low, series.shape[0] - 3), 0), max(high, min(3, series.shape[0]))
+        return low, clean_transmission(series.read(low, high), quiet)[0]
+
+    starts = list(range(start, stop, size))
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(max(1, thread_count())) as pool:
+        coming = reader.submit(load, starts[0]) if starts else None
+        for index, first in enumerate(starts):
+            assert coming is not None
+            low, frames = coming.result()
+            coming = reader.submit(load, starts[index + 1]) if index + 1 < len(starts) else None
+            doses = list(pool.map(lambda frame: _rough_dose(frame, correction), frames))
+            finish = _Finisher(frames, np.array(doses), low, noise, correction)
+            numbers = range(first, min(first + size, stop))
+            yield list(pool.map(lambda number, finish=finish: work(finish(number)), numbers))  # type: ignore[misc]
+
+
+def frames_per_block(shape: tuple[int, int] | tuple[int, ...]) -> int:
+    """Frames that are held at a time."""
+    return int(np.clip(_BLOCK_BYTES // (4 * shape[0] * shape[1]), 4, 64))
+
+
+@dataclass(frozen=True)
+class _Finisher:
+    """Removes spots and scales the dose of single frames of a block."""
+
+    frames: Float32
+    doses: NDArray[np.float64]
+    low: int
+    noise: SpotNoise | None
+    correction: Correction
+
+    def __call__(self, number: int) -> CorrectedFrame:
+        index = number - self.low
+        frame = self.frames[index] / np.float32(self.doses[index])
+        fraction, by_neighbours = 0.0, True
+        if self.noise is not None:
+            fraction, by_neighbours = self._remove_spots(frame, index)
+        dose = self.doses[index]
+        if self.correction.air_columns:
+            fine = air_dose(frame, self.correction.dose_weight, self.correction.air_columns)
+            frame /= np.float32(fine)
+            dose *= fine
+        return CorrectedFrame(number, frame, float(dose), fraction, by_neighbours)
+
+    def _remove_spots(self, frame: Float32, index: int) -> tuple[float, bool]:
+        """Replace spots in place."""
+        assert self.noise is not None
+        others = [i for i in (index - 1, index + 1) if 0 <= i < len(self.frames)]
+        if len(others) < 2:
+            others = [i for i in (index - 2, index - 1, index + 1, index + 2) if 0 <= i < len(self.frames)][
+                :2
+            ]
+        if len(others) == 2:
+            before, after = (self.frames[i] / np.float32(self.doses[i]) for i in others)
+            spots, values = find_temporal_spots(frame, before, after, self.noise)
+            if spots.size <= _MOST_SPOTS * frame.size:
+                frame.ravel()[spots] = values
+                return spots.size / frame.size, True
+        mask = find_spots(frame[None], (self.noise.offset, self.noise.slope), threshold=self.noise.threshold)
+        fill_flagged(frame[None], mask)
+        return float(mask.mean()), False
+
+
+def _spot_noise(correction: Correction) -> SpotNoise | None:
+    if correction.spot_noise is None:
+        return None
+    offset, slope = correction.spot_noise
+    relative = (float(np.median(correction.flat)) * correction.inverse_flat).astype(np.float32)
+    return SpotNoise(
+        np.full(relative.shape, offset, np.float32), relative * np.float32(slope), correction.spot_threshold
+    )
+
+
+def _rough_dose(frame: Float32, correction: Correction) -> float:
+    """Dose that single spots cannot change, to compare neighbours in time with."""
+    if not correction.air_columns:
+        return 1.0
+    level = np.median(np.concatenate([frame[:, a:b].ravel() for a, b in correction.air_columns]))
+    return float(level) if level > 1e-3 else 1.0
