@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from deltamu.recon.scans.scan import Scan
     from deltamu.recon.solvers.direct import fbp_direct
     from deltamu.recon.solvers.fbp import fbp
+    from deltamu.recon.solvers.fdk import fdk
     from deltamu.recon.solvers.iterative import cgls, fista, mlem, os_sart, pdhg, sirt
     from deltamu.recon.solvers.noise import fbp_variance
     from deltamu.recon.solvers.penalties import Tikhonov, TotalVariation
@@ -60,6 +61,7 @@ _PLACES = {
     "scans.scan": ("Scan",),
     "solvers.direct": ("fbp_direct",),
     "solvers.fbp": ("fbp",),
+    "solvers.fdk": ("fdk",),
     "solvers.iterative": ("cgls", "fista", "mlem", "os_sart", "pdhg", "sirt"),
     "solvers.penalties": ("Tikhonov", "TotalVariation"),
     "solvers.noise": ("fbp_variance",),
@@ -76,7 +78,7 @@ __all__ = [
     "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile", "InputError", "LaplaceDepth",
     "Registration", "ResourceError", "RigidTransform", "Scan", "ScanGeometry", "Tikhonov", "TotalVariation",
     "Volume", "cgls", "charge_density", "cone_geometry", "correct_frames", "depth_of", "depth_profile",
-    "difference", "export_volume", "fbp", "fbp_direct", "fbp_variance", "find_center", "find_layers",
+    "difference", "export_volume", "fbp", "fbp_direct", "fbp_variance", "fdk", "find_center", "find_layers",
     "fista", "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask", "line_integrals",
     "lithium_concentration", "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry", "pdhg",
     "prepare_correction", "read_scan", "read_study", "read_volume", "register", "remove_stripes",

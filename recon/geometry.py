@@ -113,7 +113,7 @@ def _vector_from_matrix(matrix: Float) -> Float:
     return skew * (angle / sine)
 
 
-def view_weights(angles: NDArray[np.floating]) -> Float:
+def view_weights(angles: NDArray[np.floating], *, circle: float = np.pi) -> Float:
     """Weights that make back-projection independent of how the views are spaced.
 
     A parallel view at theta and its mirror at theta + pi see the same lines, so the weight of a view is half
@@ -123,6 +123,8 @@ def view_weights(angles: NDArray[np.floating]) -> Float:
     ----------
     angles : (angle,) array
         Radians, in any order, any range.
+    circle : float
+        Turn after which views repeat: 2 pi where opposite views do not see the same lines.
 
     Returns
     -------
@@ -140,11 +142,11 @@ def view_weights(angles: NDArray[np.floating]) -> Float:
             f"angles: found {theta.size} values, some not finite; expected at least one finite angle"
         )
     # 1e-7 rad is a millionth of a pixel at any detector: views closer than that are the same view
-    folded = np.round(np.mod(theta, np.pi) / 1e-7).astype(np.int64) % round(np.pi / 1e-7)
+    folded = np.round(np.mod(theta, circle) / 1e-7).astype(np.int64) % round(circle / 1e-7)
     unique, inverse, count = np.unique(folded, return_inverse=True, return_counts=True)
     if unique.size == 1:
         return np.full(theta.size, np.pi / theta.size)
     position = unique * 1e-7
-    gap = np.diff(np.append(position, position[0] + np.pi))
+    gap = np.diff(np.append(position, position[0] + circle))
     share = 0.5 * (gap + np.roll(gap, 1)) / count
     return np.asarray(share[inverse] * (np.pi / np.sum(share[inverse])), float)

@@ -7,17 +7,18 @@ from numpy.typing import NDArray
 
 from deltamu.kernels.backproject import add_views, homogeneous
 from deltamu.recon.errors import InputError
-from deltamu.recon.geometry import view_weights
 from deltamu.recon.scan_geometry import ScanGeometry
-from deltamu.recon.solvers.fbp import PADDINGS, check_views, check_weights, per_cm
+from deltamu.recon.solvers.fbp import check_padding, check_views, check_weights, per_cm
 from deltamu.recon.solvers.filters import check_filter
 from deltamu.recon.solvers.orbit import Orbit, find_orbit
+from deltamu.recon.solvers.redundancy import FULL_TURN, OffsetDetector, check_full_turn
 from deltamu.recon.solvers.view_filter import ViewFilter
 
 Array = NDArray[np.float32]
 Float = NDArray[np.float64]
 Shape = tuple[int, int, int]
 Progress = Callable[[int, int], None]
+ROW_STEPS = 4  # samples per detector row where voxels are seen between rows
 BATCH_BYTES = 64 << 20  # filtered views that wait for back-projection
 
 
@@ -31,6 +32,7 @@ def fbp_direct(
     cutoff: float = 1.0,
     padding: str = "zero",
     weights: NDArray[np.floating] | None = None,
+    offset_detector: bool = False,
     progress: Progress | None = None,
 ) -> Array:
     """Reconstruct attenuation coefficients from parallel views of any geometry.
@@ -51,6 +53,8 @@ def fbp_direct(
         As in `fbp`.
     weights : (view,) array, optional
         Weight of each view, pi in total; from the spacing of the views by default.
+    offset_detector : bool
+        As in `fbp`.
     progress : callable, optional
         Called with (views done, views).
 
@@ -66,7 +70,7 @@ def fbp_direct(
 
     Notes
     -----
-    Kak and Slaney, Principles of Computerized Tomographic Imaging (1988), chapter 3. Views are sampled twice as
+    Kak and Slaney, Principles of Computerized Tomographic Imaging (1988), chapter 3. Views are sampled more
     finely before they are interpolated, and the transfer function of the interpolation is divided out. Where the
     axis appears turned by more than a few tenths of a degree, the first and last rows lack data to filter with.
     An axis that leans along the beam wants the views of a full turn, and leaves a cone of frequencies about it
@@ -77,11 +81,19 @@ def fbp_direct(
     views = check_projections(line_integrals, geometry)
     check_filter(filter, cutoff)
     check_grid(volume_shape, voxel_size_mm)
-    if padding not in PADDINGS:
-        raise InputError(f"padding: found {padding!r}, expected one of {', '.join(PADDINGS)}")
+    check_padding(padding)
     orbit = find_orbit(geometry)
-    given = view_weights(orbit.angles) if weights is None else check_weights(weights, orbit.angles)
-    factors = given * orbit.inclination * per_cm(orbit.pixel_size_mm)
+    if offset_detector:
+        check_full_turn(orbit.angles)
+    circle = FULL_TURN if offset_detector else np.pi
+    shares = check_weights(weights, orbit.angles, circle=circle) * orbit.inclination
+    factors = (shares * per_cm(orbit.pixel_size_mm)).astype(np.float32)[:, None, None]
+    offset = OffsetDetector(geometry, orbit.slopes) if offset_detector else None
+
+    def weighted(chosen: NDArray[np.intp]) -> Array:
+        part = views[chosen] * factors[chosen]
+        return part if offset is None else part * offset(chosen)
+
     matrices = geometry.index_matrices(voxel_size_mm)
     views_filter = filter_for(
         matrices,
@@ -91,10 +103,7 @@ def fbp_direct(
         cutoff=cutoff,
         repeat_edge=padding == "edge",
     )
-    return back_project(
-        lambda chosen: views[chosen] * factors[chosen, None, None].astype(np.float32),
-        orbit, matrices, views_filter, volume_shape, progress,
-    )  # fmt: skip
+    return back_project(weighted, orbit, matrices, views_filter, volume_shape, progress)
 
 
 def filter_for(
@@ -115,8 +124,8 @@ def filter_for(
         raise InputError(
             "geometry: the volume is seen far beside the detector; expected centre and voxels to fit"
         )
-    on_rows = _slices_are_rows(matrices, volume_shape)
-    return ViewFilter(columns, before, after, name, cutoff, repeat_edge, not on_rows)
+    steps = 1 if _slices_are_rows(matrices, volume_shape) else ROW_STEPS
+    return ViewFilter(columns, before, after, name, cutoff, repeat_edge, steps)
 
 
 def back_project(

@@ -11,6 +11,7 @@ from deltamu.kernels.gridding import grid_backproject, gridding_cost, plan_gridd
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import view_weights
 from deltamu.recon.solvers.filters import check_filter, filter_response
+from deltamu.recon.solvers.redundancy import FULL_TURN, check_full_turn, offset_weights
 
 Image = NDArray[np.float32]
 MM_PER_CM = 10.0
@@ -28,6 +29,7 @@ def fbp(
     size: int | None = None,
     padding: str = "zero",
     weights: NDArray[np.floating] | None = None,
+    offset_detector: bool = False,
     out: Image | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Image:
@@ -48,7 +50,8 @@ def fbp(
     cutoff : float
         Fraction of the Nyquist frequency, (0, 1].
     size : int, optional
-        Voxels along x and y; the number of columns by default.
+        Voxels along x and y; the number of columns by default, or the width that an offset detector sees in a
+        full turn.
     padding : {"zero", "edge"}
         What a view is continued with beyond the detector. "zero" is exact for an object inside the field of
         view. An object that reaches beyond it leaves a bright rim with "zero"; "edge" trades the rim for a
@@ -56,6 +59,9 @@ def fbp(
     weights : (angle,) array, optional
         Weight of each view, pi in total; `geometry.view_weights` by default, which makes the result
         independent of how the views are spaced.
+    offset_detector : bool
+        The detector stands to one side of the axis and the views make a full turn: each half of the sample is
+        seen from the other side (`redundancy.offset_weights`). Takes a copy of the line integrals.
     out : (row, size, size) float32 array, optional
         C-contiguous; receives the result.
     progress : callable, optional
@@ -72,12 +78,17 @@ def fbp(
         If an argument is out of range, the counts do not match, or a value is not finite.
     """
     sinograms, theta = check_views(line_integrals, angles, center=center, pixel_size_mm=pixel_size_mm)
-    side = check_size(size, sinograms.shape[2])
     check_filter(filter, cutoff)
-    if padding not in PADDINGS:
-        raise InputError(f"padding: found {padding!r}, expected one of {', '.join(PADDINGS)}")
+    check_padding(padding)
+    if offset_detector:
+        check_full_turn(theta)
+        places, edges = _from_axis(sinograms.shape[2], center)
+        sinograms = sinograms * offset_weights(places, edges).astype(np.float32)
+        size = round(2 * max(map(abs, edges))) if size is None else size
+    side = check_size(size, sinograms.shape[2])
     _check_out(out, (sinograms.shape[1], side, side))
-    factors = check_weights(weights, theta) * per_cm(pixel_size_mm)
+    circle = FULL_TURN if offset_detector else np.pi
+    factors = check_weights(weights, theta, circle=circle) * per_cm(pixel_size_mm)
     plan = plan_gridding(sinograms.shape[2], theta, center, size=side, weights=factors)
     response = filter_response(filter, plan.padded, cutoff=cutoff)
     try:
@@ -135,6 +146,12 @@ def check_center(center: float, columns: int) -> None:
         raise InputError(f"center: found {center}, expected a detector column, -0.5 to {columns - 0.5}")
 
 
+def check_padding(padding: str) -> None:
+    """Raise InputError unless `padding` is a way to continue a view."""
+    if padding not in PADDINGS:
+        raise InputError(f"padding: found {padding!r}, expected one of {', '.join(PADDINGS)}")
+
+
 def check_pixel_size(pixel_size_mm: float) -> None:
     """Raise InputError unless the pixel size is a positive length."""
     if not (np.isfinite(pixel_size_mm) and pixel_size_mm > 0):
@@ -149,14 +166,21 @@ def check_size(size: int | None, columns: int) -> int:
     return int(side)
 
 
-def check_weights(weights: NDArray[Any] | None, theta: NDArray[np.float64]) -> NDArray[np.float64]:
+def check_weights(
+    weights: NDArray[Any] | None, theta: NDArray[np.float64], *, circle: float = np.pi
+) -> NDArray[np.float64]:
     """Return the given weights, or those of the spacing of the views; InputError if they do not fit."""
     if weights is None:
-        return view_weights(theta)
+        return view_weights(theta, circle=circle)
     given = np.asarray(weights, np.float64)
     if given.shape != theta.shape or not np.all(np.isfinite(given)):
         raise InputError(f"weights: found shape {given.shape}, expected {theta.shape}, all finite")
     return given
+
+
+def _from_axis(columns: int, center: float) -> tuple[NDArray[np.float64], tuple[float, float]]:
+    """Signed distances from the axis, columns: of the pixels, and of the detector's two edges."""
+    return np.arange(columns) - center, (-0.5 - center, columns - 0.5 - center)
 
 
 def _check_out(out: Image | None, shape: tuple[int, int, int]) -> None:

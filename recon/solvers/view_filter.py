@@ -1,4 +1,4 @@
-"""Filtering of views on their way to direct back-projection: ramp, twofold upsampling, compensation."""
+"""Filtering of views on their way to direct back-projection: ramp, finer sampling, compensation."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,18 @@ from deltamu.recon.solvers.filters import filter_response
 
 Array = NDArray[np.float32]
 Float = NDArray[np.float64]
+COLUMN_STEPS = 2  # samples per column
 FINER = 16  # points of the transform of a kernel between two frequencies of the padded views
 
 
 @dataclass(frozen=True, eq=False)
 class ViewFilter:
-    """Filters views along their rows and samples them twice as finely, where they are to be interpolated.
+    """Filters views along their rows and samples them more finely, where they are to be interpolated.
 
     Linear interpolation between samples at half the pitch multiplies the spectrum by sinc²(f / 2); it is divided
     out beforehand, so that what is read between the samples keeps its amplitude up to the Nyquist frequency.
+    That holds on the average over where it is read: across columns, over the views. Rows are read at nearly the
+    same fraction in all views, and are sampled more finely for that.
 
     Attributes
     ----------
@@ -31,8 +34,9 @@ class ViewFilter:
         Filter, see `filters.filter_response`.
     repeat_edge : bool
         Continue views with their outermost values instead of zeros.
-    upsample_rows : bool
-        Whether voxels are seen between rows. Then rows are treated like columns, continued by their mirror image.
+    row_steps : int
+        Samples per row of the detector: 1 where voxels are seen in the middle of rows only. Beyond the first and
+        last row a view is continued by its mirror image.
     """
 
     columns: int
@@ -41,7 +45,7 @@ class ViewFilter:
     name: str
     cutoff: float
     repeat_edge: bool
-    upsample_rows: bool
+    row_steps: int
 
     @property
     def padded(self) -> int:
@@ -51,7 +55,7 @@ class ViewFilter:
     @property
     def change(self) -> Float:
         """(2, 3) map from detector positions (column, row, 1) to those in the result."""
-        return np.array([[2.0, 0, 2.0 * self.before], [0, 2.0 if self.upsample_rows else 1.0, 0]])
+        return np.array([[2.0, 0, 2.0 * self.before], [0, self.row_steps, 0]])
 
     def __call__(self, views: Array, slopes: Float) -> Array:
         """Filter views.
@@ -60,20 +64,22 @@ class ViewFilter:
         ----------
         views : (view, row, column) float32 array
         slopes : (view,) array
-            Rows per column along which each view is filtered; used where rows are upsampled.
+            Rows per column along which each view is filtered; used where there are more `row_steps` than one.
 
         Returns
         -------
-        (view, 2 row - 1 or row, 2 (before + columns + after) - 1) float32 array
+        (view, row_steps (row - 1) + 1, 2 (before + columns + after) - 1) float32 array
         """
-        if not self.upsample_rows:
+        if self.row_steps == 1:
             return self._along_columns(views)
         parts = [self._along_slope(views[i : i + 1], slope) for i, slope in enumerate(slopes)]
         return np.concatenate(parts)
 
     def _along_columns(self, views: Array) -> Array:
         spectrum = fft.rfft(self._padded_columns(views), axis=-1, workers=thread_count())
-        spectrum *= (self._response() * _compensation(self.padded)).astype(np.float32)
+        spectrum *= (self._response() * _compensation(fft.rfftfreq(self.padded), COLUMN_STEPS)).astype(
+            np.float32
+        )
         fine = fft.irfft(_finer(spectrum), 2 * self.padded, axis=-1, workers=thread_count())
         return np.ascontiguousarray(fine[..., : self._covered])
 
@@ -82,10 +88,10 @@ class ViewFilter:
         mirrored = np.concatenate([views, views[:, rows - 2 : 0 : -1]], axis=1)
         spectrum = fft.rfft2(self._padded_columns(mirrored), workers=thread_count())
         spectrum *= self._slanted_response(mirrored.shape[1], slope)
-        tall = _finer_rows(_finer(spectrum))
+        tall = _finer_rows(_finer(spectrum), self.row_steps)
         shape = (tall.shape[1], 2 * self.padded)
         fine = fft.irfft2(tall, shape, workers=thread_count())
-        return np.ascontiguousarray(fine[:, : max(2 * rows - 1, 1), : self._covered])
+        return np.ascontiguousarray(fine[:, : self.row_steps * (rows - 1) + 1, : self._covered])
 
     @property
     def _covered(self) -> int:
@@ -116,14 +122,14 @@ class ViewFilter:
         fine = fft.rfft(longer).real
         across = np.abs(fft.rfftfreq(self.padded) + slope * fft.fftfreq(rows)[:, None])
         response = np.interp(across, np.arange(fine.size) / longer.size, fine) / np.hypot(1, slope)
-        by_row = _compensation(rows, two_sided=True)[:, None] if rows > 1 else 1.0
-        return np.asarray(response * by_row * _compensation(self.padded), np.float32)
+        across_rows = _compensation(fft.fftfreq(rows), self.row_steps)[:, None]
+        across_columns = _compensation(fft.rfftfreq(self.padded), COLUMN_STEPS)
+        return np.asarray(response * across_rows * across_columns, np.float32)
 
 
-def _compensation(samples: int, *, two_sided: bool = False) -> Float:
-    """Reciprocal of the transfer function of linear interpolation at twice the sampling."""
-    frequency = fft.fftfreq(samples) if two_sided else fft.rfftfreq(samples)
-    return np.asarray(1 / np.sinc(frequency / 2) ** 2)
+def _compensation(frequency: Float, steps: int) -> Float:
+    """Reciprocal of the transfer function of linear interpolation between `steps` samples per pixel."""
+    return np.asarray(1 / np.sinc(frequency / steps) ** 2)
 
 
 def _finer(spectrum: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
@@ -136,14 +142,14 @@ def _finer(spectrum: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]
     return wide
 
 
-def _finer_rows(spectrum: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
-    """Spectrum of twice as many samples along the rows, an even number of them or one."""
+def _finer_rows(spectrum: NDArray[np.complexfloating], steps: int) -> NDArray[np.complexfloating]:
+    """Spectrum of `steps` times as many samples along the rows, an even number of them or one."""
     rows = spectrum.shape[1]
     if rows == 1:
         return spectrum
     half = rows // 2
-    tall = np.zeros((spectrum.shape[0], 2 * rows, spectrum.shape[2]), spectrum.dtype)
-    tall[:, :half], tall[:, -half:] = 2 * spectrum[:, :half], 2 * spectrum[:, half:]
+    tall = np.zeros((spectrum.shape[0], steps * rows, spectrum.shape[2]), spectrum.dtype)
+    tall[:, :half], tall[:, -half:] = steps * spectrum[:, :half], steps * spectrum[:, half:]
     tall[:, -half] *= 0.5
     tall[:, half] = tall[:, -half]
     return tall

@@ -9,8 +9,8 @@ from deltamu.recon.solvers.filters import filter_response
 from deltamu.recon.solvers.view_filter import ViewFilter
 
 
-def columns_filter(columns=64, before=0, after=0, *, edge=False, rows=False):
-    return ViewFilter(columns, before, after, "ram-lak", 1.0, edge, rows)
+def columns_filter(columns=64, before=0, after=0, *, edge=False, row_steps=1):
+    return ViewFilter(columns, before, after, "ram-lak", 1.0, edge, row_steps)
 
 
 def read_between(fine, position):
@@ -29,8 +29,8 @@ def filtered_directly(view, position):
 @given(columns=st.integers(1, 50), before=st.integers(0, 9), after=st.integers(0, 9), seed=st.integers(0, 99))
 def test_covers_what_was_asked_for(columns, before, after, seed):
     view = np.random.default_rng(seed).normal(size=(2, 3, columns)).astype(np.float32)
-    for rows, height in ((False, 3), (True, 5)):
-        fine = columns_filter(columns, before, after, rows=rows)(view, np.zeros(2))
+    for steps, height in ((1, 3), (2, 5), (4, 9)):
+        fine = columns_filter(columns, before, after, row_steps=steps)(view, np.zeros(2))
         assert fine.shape == (2, height, 2 * (before + columns + after) - 1)
 
 
@@ -64,7 +64,7 @@ def test_a_slanted_line_is_filtered_along_its_slope():
     norm = np.hypot(1, slope)
     across = ((column - 47.5) + slope * (row - 31.5)) / norm
     view = np.exp(-((across / 4) ** 2)).astype(np.float32)
-    fine = columns_filter(columns, rows=True)(view[None], np.array([slope]))[0]
+    fine = columns_filter(columns, row_steps=2)(view[None], np.array([slope]))[0]
     sample = np.arange(-100, 101)
     straight = np.exp(-((sample / 4.0) ** 2))
     middle = fine[62:65:2, ::2]
@@ -83,15 +83,18 @@ def test_repeated_edges_are_what_the_gridding_path_repeats():
     assert np.abs(edge).max() <= 1.01 * filter_response("ram-lak", columns_filter().padded)[0]
 
 
-def test_rows_are_read_between_with_their_amplitude():
+@pytest.mark.parametrize("steps", [2, 4])
+def test_rows_are_read_between_with_their_amplitude(steps):
     """A cosine along the rows, symmetric at both ends, is what the mirror continues exactly."""
     rows, columns = 33, 32
     profile = np.exp(-(((np.arange(columns) - 15.5) / 4) ** 2))
     frequency = 13 / 64  # a whole number of half waves
     wave = np.cos(2 * np.pi * frequency * np.arange(rows))
     view = (wave[:, None] * profile).astype(np.float32)
-    fine = columns_filter(columns, rows=True)(view[None], np.zeros(1))[0]
-    flat = columns_filter(columns, rows=False)(profile[None, None].astype(np.float32), np.zeros(1))[0, 0]
-    gain = 1 / np.sinc(frequency / 2) ** 2
-    expected = gain * np.cos(2 * np.pi * frequency * np.arange(2 * rows - 1) / 2)[:, None] * flat
+    fine = columns_filter(columns, row_steps=steps)(view[None], np.zeros(1))[0]
+    flat = columns_filter(columns)(profile[None, None].astype(np.float32), np.zeros(1))[0, 0]
+    gain = 1 / np.sinc(frequency / steps) ** 2
+    expected = (
+        gain * np.cos(2 * np.pi * frequency * np.arange(steps * (rows - 1) + 1) / steps)[:, None] * flat
+    )
     np.testing.assert_allclose(fine, expected, atol=1e-4 * expected.max())
