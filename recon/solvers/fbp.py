@@ -180,7 +180,7 @@ def check_weights(
 
 def _from_axis(columns: int, center: float) -> tuple[NDArray[np.float64], tuple[float, float]]:
     """Signed distances from the axis, columns: of the pixels, and of the detector's two edges."""
-    return np.arange(columns) - center, (-0.5 - center, columns - 0.5 - center)
+    return np.arange(columns, dtype=np.float64) - center, (-0.5 - center, columns - 0.5 - center)
 
 
 def _check_out(out: Image | None, shape: tuple[int, int, int]) -> None:
