@@ -28,7 +28,8 @@ class DepthProfile:
     Attributes
     ----------
     depth_mm : (bin,) array
-        Middle of the bins.
+        Mean over the voxels of a bin; its middle where it has none. In a layer tilted by less than a voxel
+        across the pellet the voxels of a bin do not lie evenly about its middle.
     mean, standard_error, spread : (bin,) arrays
         cm⁻¹; spread is the standard deviation of the voxels of a bin. NaN in empty bins.
     count : (bin,) int64 array
@@ -99,7 +100,7 @@ def profile_from_sums(plan: ProfilePlan, sums: ProfileSums) -> DepthProfile:
     weights = bin_weights(sums, plan.eroded)
     scatter = float(np.nansum((weights * np.nan_to_num(error)) ** 2))
     return DepthProfile(
-        plan.depth_mm,
+        np.divide(sums.depth, sums.count, out=plan.depth_mm.copy(), where=sums.count > 0),
         sums.mean,
         error,
         spread,

@@ -27,14 +27,15 @@ class ProfileSums:
     ----------
     count, missing : (bin,) int64 arrays
         Finite voxels, and voxels without a value.
-    total, squares, variance : (bin,) float64 arrays
-        Sums of Δμ, Δμ² and sigma² (NaN without sigma).
+    depth, total, squares, variance : (bin,) float64 arrays
+        Sums of depth (mm), Δμ, Δμ² and sigma² (NaN without sigma).
     rings : (bin, row, radius) float64 array
         Voxels by slice and by radius about the rotation axis (shared linearly between the radii of the plan).
     """
 
     count: NDArray[np.int64]
     missing: NDArray[np.int64]
+    depth: Float
     total: Float
     squares: Float
     variance: Float
@@ -45,6 +46,7 @@ class ProfileSums:
         return ProfileSums(
             self.count + other.count,
             self.missing + other.missing,
+            self.depth + other.depth,
             self.total + other.total,
             self.squares + other.squares,
             self.variance + other.variance,
@@ -63,7 +65,7 @@ def empty_sums(plan: ProfilePlan) -> ProfileSums:
     """Sums before the first slab."""
     whole, real = np.zeros(plan.bins, np.int64), np.zeros(plan.bins)
     return ProfileSums(
-        whole, whole, real, real, real, np.zeros((plan.bins, plan.shape[0], plan.radii_px.size))
+        whole, whole, real, real, real, real, np.zeros((plan.bins, plan.shape[0], plan.radii_px.size))
     )
 
 
@@ -101,7 +103,7 @@ def slab_sums(
         return sums
     box = pellet_box(plan.shape, plan.layer.axis_mm, plan.radius_mm, plan.layer.voxel_size_mm)
     values = np.asarray(delta_mu[rows.start - z_start : rows.stop - z_start, box[0], box[1]], np.float64)
-    bins, inside = _bin_indices(plan, rows, box)
+    depth, bins, inside = _binned_depth(plan, rows, box)
     valid = inside & np.isfinite(values)
     at, value = bins[valid], values[valid]
     spread = np.full(plan.bins, np.nan)
@@ -111,6 +113,7 @@ def slab_sums(
     return ProfileSums(
         np.bincount(at, minlength=plan.bins),
         np.bincount(bins[inside & ~valid], minlength=plan.bins),
+        _binned(at, depth[valid], plan.bins),
         _binned(at, value, plan.bins),
         _binned(at, value**2, plan.bins),
         spread,
@@ -137,7 +140,10 @@ def _slab_rows(plan: ProfilePlan, z_start: int, count: int) -> slice | None:
     return slice(first, last) if last > first else None
 
 
-def _bin_indices(plan: ProfilePlan, rows: slice, box: tuple[slice, slice]) -> tuple[Index, NDArray[np.bool_]]:
+def _binned_depth(
+    plan: ProfilePlan, rows: slice, box: tuple[slice, slice]
+) -> tuple[Float, Index, NDArray[np.bool_]]:
+    """Depth of every voxel, the bin it falls into, and whether it belongs to the profile."""
     z, y, x = (np.arange(part.start, part.stop) for part in (rows, *box))
     voxel = plan.layer.voxel_size_mm
     axis = plan.layer.axis_mm
@@ -148,7 +154,7 @@ def _bin_indices(plan: ProfilePlan, rows: slice, box: tuple[slice, slice]) -> tu
     width = plan.edges_mm[1] - plan.edges_mm[0]
     bins = np.floor((depth - plan.edges_mm[0]) / width).astype(np.intp)
     inside = lateral & (bins >= 0) & (bins < plan.bins)
-    return bins, inside
+    return depth, bins, inside
 
 
 def _ring_counts(

@@ -39,7 +39,7 @@ def test_every_view_may_have_its_own_center():
 
 def test_chord_of_a_disc():
     """T17: 2 mu sqrt(R^2 - s^2), for a disc whose edge voxels hold their covered part."""
-    size, radius, fine = 101, 40.0, 8
+    size, radius, fine = 101, 40.0, 24
     place = (np.arange(size * fine) - (size * fine - 1) / 2) / fine
     disc = np.hypot(place[:, None], place) < radius
     volume = (2.5 * disc).reshape(size, fine, size, fine).mean((1, 3)).astype(np.float32)[None]
@@ -50,8 +50,9 @@ def test_chord_of_a_disc():
     inner = np.abs(s) < 0.9 * radius
     # the edge voxels of a ray are right on average: half a voxel of 2 mu at worst, far less over a view
     assert np.abs(views - expected)[:, inner].max() < 0.5 * 2.5 * 0.01
-    # the covered part of an edge voxel is itself counted on 8 x 8 points
-    np.testing.assert_allclose(views[:, inner].mean(), expected[inner].mean(), rtol=3e-4)
+    # the covered part of an edge voxel is itself counted on 24 x 24 points; a chord falls off more
+    # steeply than the straight line between two columns
+    np.testing.assert_allclose(views[:, inner].mean(), expected[inner].mean(), rtol=2e-4)
 
 
 def test_every_view_keeps_the_mass():

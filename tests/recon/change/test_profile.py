@@ -3,6 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from deltamu.recon.change.depth import depth_of
 from deltamu.recon.change.difference import Change, difference
 from deltamu.recon.change.layer_stack import LayerStack, Surface
 from deltamu.recon.change.profile import depth_profile, profile_from_sums
@@ -18,6 +19,7 @@ from deltamu.recon.errors import InputError
 
 SMALL = {"shape": (128, 120, 120), "radius": 1.2, "axis": (1.60, 1.57)}
 FWHM = 0.045
+VOXEL = 0.027
 
 
 def true_stack(cell, order) -> LayerStack:
@@ -62,28 +64,39 @@ def test_profiles_are_exact_on_an_exact_volume(study, lithium_profiles, state: s
     change = difference(volumes["pristine"], volumes[state])
     profile = depth_profile(change, stack["cathode"], fwhm_mm=FWHM)
     truth = averaged(lithium_profiles[state], profile.depth_mm, cell)
-    # tilted layers sample a bin evenly only to the size of the tilt: 1 % of the peak; a surface is placed to
-    # 0.15 voxel, which shifts the profile along its slope
-    slope = np.abs(np.gradient(truth, profile.depth_mm))
-    allowed = 0.01 * np.max(truth) + 0.15 * cell.voxel * slope
-    assert np.all((np.abs(profile.mean - truth) < allowed)[profile.eroded])
-    # the same shift, over the difference between the ends of the averaged part
-    assert profile.layer_mean == pytest.approx(truth[profile.eroded].mean(), rel=0.02)
+    # 0.3 % of the peak: the curvature of the profile over the spread of depths within a bin
+    assert np.all((np.abs(profile.mean - truth) < 0.003 * np.max(truth))[profile.eroded])
+    assert profile.layer_mean == pytest.approx(truth[profile.eroded].mean(), rel=0.003)
+
+
+def test_the_depth_of_a_bin_is_that_of_its_voxels(study) -> None:
+    """Tilt and bow move this layer by less than a voxel, so a bin holds depths on one side of its middle."""
+    cell, volumes, stack = study
+    layer = stack["cathode"]
+    profile = depth_profile(difference(volumes["pristine"], volumes["charged"]), layer, fwhm_mm=FWHM)
+    z, y, x = np.meshgrid(*map(np.arange, cell.shape), indexing="ij")
+    depth = depth_of(layer, z, y, x)
+    radius = np.hypot(y * VOXEL - cell.axis[0], x * VOXEL - cell.axis[1])
+    step = 0.027
+    for middle in (0.0675, 0.2025):
+        chosen = (radius < 0.8 * cell.radius) & (np.abs(depth - middle) < step / 2)
+        at = np.argmin(np.abs(profile.depth_mm - middle))
+        assert profile.count[at] == chosen.sum()
+        assert profile.depth_mm[at] == pytest.approx(depth[chosen].mean(), abs=1e-9)
+        assert abs(profile.depth_mm[at] - middle) > 0.004
 
 
 def test_bins_go_beyond_the_layer_and_erosion_keeps_one_fwhm(study) -> None:
     _, volumes, stack = study
-    profile = depth_profile(
-        difference(volumes["pristine"], volumes["pristine"]), stack["cathode"], fwhm_mm=FWHM
-    )
-    step = profile.depth_mm[1] - profile.depth_mm[0]
-    assert step == pytest.approx(0.027)
-    assert profile.depth_mm[0] - step / 2 <= -2 * FWHM
-    assert profile.depth_mm[-1] + step / 2 >= 0.4 + 2 * FWHM
-    inside = profile.depth_mm[profile.eroded]
-    assert inside.min() - step / 2 >= FWHM - 1e-6
-    assert inside.max() + step / 2 <= 0.4 - FWHM + 1e-6
-    assert not profile.mean.any()
+    plan = plan_profile(stack["cathode"], volumes["pristine"].shape, fwhm_mm=FWHM)
+    low, high = plan.edges_mm[:-1], plan.edges_mm[1:]
+    assert high - low == pytest.approx(0.027)
+    assert low[0] <= -2 * FWHM
+    assert high[-1] >= 0.4 + 2 * FWHM
+    assert low[plan.eroded].min() >= FWHM - 1e-6
+    assert high[plan.eroded].max() <= 0.4 - FWHM + 1e-6
+    nothing = difference(volumes["pristine"], volumes["pristine"])
+    assert not depth_profile(nothing, stack["cathode"], fwhm_mm=FWHM).mean.any()
 
 
 def test_slabs_add_up_to_the_volume_and_skip_what_is_missing(study) -> None:
