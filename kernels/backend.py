@@ -100,6 +100,21 @@ def array_module(*arrays: Any) -> ModuleType:
     return np
 
 
+def common_module(**arrays: Any) -> ModuleType:
+    """Return the library that all arrays belong to.
+
+    Raises
+    ------
+    ValueError
+        If some live on the GPU and some do not.
+    """
+    modules = {name: array_module(array) for name, array in arrays.items()}
+    if len(set(modules.values())) > 1:
+        found = ", ".join(f"{name} in {module.__name__}" for name, module in modules.items())
+        raise ValueError(f"found {found}; expected all arrays on the GPU (cupy) or all on the host (numpy)")
+    return next(iter(modules.values()), np)
+
+
 def to_host(array: Any) -> Any:
     """Return the array as a numpy array; no copy when it is one."""
     return array if isinstance(array, np.ndarray) else array.get()

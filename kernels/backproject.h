@@ -1,6 +1,7 @@
-// What a voxel finds in a view at the place where it is seen. Read by g++ and by NVRTC: no includes.
+// What a voxel finds in a view at the place where it is seen. Read by g++ and by NVRTC.
 #pragma once
-#include "rays.h"
+#include "half.h"
+#include "portable.h"
 
 namespace deltamu {
 
@@ -22,7 +23,8 @@ DELTAMU_BOTH float limited(float value, float highest) {
 
 // Bilinear interpolation at (column, row). Beyond the columns there is nothing; beyond the rows is `unknown`, NaN.
 // Written without branches, so that a compiler can do many voxels at once.
-DELTAMU_BOTH float read_view(const float *view, const ViewShape &shape, float column, float row, float unknown) {
+template <typename Pixel>
+DELTAMU_BOTH float read_view(const Pixel *view, const ViewShape &shape, float column, float row, float unknown) {
     const float right = static_cast<float>(shape.columns - 1), bottom = static_cast<float>(shape.rows - 1);
     const float u = limited(column, right), v = limited(row, bottom);
     const int i = static_cast<int>(u), j = static_cast<int>(v);
@@ -30,8 +32,9 @@ DELTAMU_BOTH float read_view(const float *view, const ViewShape &shape, float co
     // the last pixel is its own neighbour
     const int across = i < shape.columns - 1 ? 1 : 0, down = j < shape.rows - 1 ? shape.columns : 0;
     const int at = j * shape.columns + i;
-    const float upper = view[at] + fu * (view[at + across] - view[at]);
-    const float lower = view[at + down] + fu * (view[at + down + across] - view[at + down]);
+    const float upper_left = widened(view[at]), lower_left = widened(view[at + down]);
+    const float upper = upper_left + fu * (widened(view[at + across]) - upper_left);
+    const float lower = lower_left + fu * (widened(view[at + down + across]) - lower_left);
     const float within = column == u ? 1.0f : 0.0f;
     const float beyond = magnitude(row - v) > shape.row_margin ? unknown : 0.0f;
     return within * (upper + fv * (lower - upper)) + beyond;

@@ -1,16 +1,10 @@
 // Rays of any geometry through a grid of voxels, by Joseph's method in three dimensions: a ray marches along the
 // axis that it is closest to, one voxel per step, and interpolates bilinearly in every plane that it crosses.
-// Read by g++ and by NVRTC: no includes, no standard library. Axes are numbered x = 0, y = 1, z = 2.
+// Read by g++ and by NVRTC. Axes are numbered x = 0, y = 1, z = 2.
 #pragma once
-#if defined(__CUDACC__)
-#define DELTAMU_BOTH __host__ __device__ __forceinline__
-#else
-#define DELTAMU_BOTH inline __attribute__((always_inline))
-#endif
+#include "portable.h"
 
 namespace deltamu {
-
-typedef long long Place;
 
 // The ray of pixel (column, row) runs through `point` towards `toward`; both change linearly with the pixel, in
 // voxels. Parallel rays share `toward`, the rays of a cone share `point`.
@@ -27,8 +21,6 @@ template <typename Real> struct Ray {
 
 DELTAMU_BOTH int lower_across(int axis) { return axis == 0 ? 1 : 0; }
 DELTAMU_BOTH int upper_across(int axis) { return axis == 2 ? 1 : 2; }
-
-template <typename Real> DELTAMU_BOTH Real magnitude(Real value) { return value < 0 ? -value : value; }
 
 template <typename Real> DELTAMU_BOTH void at_pixel(const Real map[3][3], Real column, Real row, Real out[3]) {
     for (int k = 0; k < 3; ++k) out[k] = map[0][k] + column * map[1][k] + row * map[2][k];

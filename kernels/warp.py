@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deltamu.kernels import _cpu
-from deltamu.kernels.backend import Cost
+from deltamu.kernels.backend import Cost, array_module
 
 Volume = NDArray[np.float32]
 
@@ -84,9 +84,9 @@ def spline_coefficients(volume: Volume) -> Volume:
 
 def as_volume(array: NDArray[np.floating], name: str) -> Volume:
     """Return the array as a contiguous float32 volume (z, y, x), without a copy where it is one."""
-    volume = np.ascontiguousarray(array, np.float32)
+    volume: Volume = array_module(array).ascontiguousarray(array, np.float32)
     if volume.ndim != 3 or volume.size == 0:
-        raise ValueError(f"{name}: found shape {np.shape(array)}, expected (z, y, x) with at least one voxel")
+        raise ValueError(f"{name}: found shape {volume.shape}, expected (z, y, x) with at least one voxel")
     return volume
 
 

@@ -1,9 +1,13 @@
 """What every test may ask for."""
 
+import importlib.util
 import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -32,3 +36,27 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("a small file system cannot be mounted here; that needs root")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def cuda_host(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """The module `fake_cupy`, compiling into a folder of this session."""
+    if shutil.which("g++") is None:
+        pytest.skip("running CUDA sources on the CPU needs g++")
+    path = Path(__file__).parent / "cuda_host" / "fake_cupy.py"
+    spec = importlib.util.spec_from_file_location("fake_cupy", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.Settings.folder = tmp_path_factory.mktemp("cuda_host")
+    return module
+
+
+@pytest.fixture
+def fake_cupy(cuda_host: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """CuPy with the CPU as its device, in place of the real one."""
+    cupy: ModuleType = cuda_host.FakeCupy()
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(cuda_host.Settings, "launches", [])
+    return cupy
