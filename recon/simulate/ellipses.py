@@ -76,6 +76,24 @@ class Ellipsoid:
         scale = float(np.sqrt(left))
         return Ellipse(self.value, self.semi_x * scale, self.semi_y * scale, self.x, self.y, self.turn_deg)
 
+    def chords(self, point: Float, toward: Float) -> Float:
+        """Lengths inside along rays through points (x, y, z): 2 sqrt(disc) / |q|² of |p + t q|² = 1 in a ball."""
+        p, q = self._to_ball(point - [self.x, self.y, self.z]), self._to_ball(toward)
+        squared = np.sum(q * q, axis=-1)
+        half = np.sum(p * q, axis=-1)
+        left = half**2 - squared * (np.sum(p * p, axis=-1) - 1)
+        return np.asarray(2 * np.sqrt(np.maximum(left, 0)) / squared)
+
+    def holds(self, points: Float) -> NDArray[np.bool_]:
+        """Whether points (..., 3), (x, y, z), lie inside."""
+        return np.asarray(np.sum(self._to_ball(points - [self.x, self.y, self.z]) ** 2, axis=-1) < 1)
+
+    def _to_ball(self, vectors: Float) -> Float:
+        """Vectors (x, y, z) in the frame in which the ellipsoid is the unit ball."""
+        cosine, sine = np.cos(np.radians(self.turn_deg)), np.sin(np.radians(self.turn_deg))
+        turn = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
+        return np.asarray(vectors @ turn.T / [self.semi_x, self.semi_y, self.semi_z])
+
 
 def line_integrals(
     ellipses: Sequence[Ellipse], angles: ArrayLike, *, columns: int, center: float | None = None

@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.scan_geometry import cone_geometry, middle_of, parallel_geometry
+from deltamu.recon.simulate.body_rays import ray_integrals, voxel_means
 from deltamu.recon.simulate.ellipses import (
     Ellipse,
     Ellipsoid,
@@ -16,7 +17,6 @@ from deltamu.recon.simulate.ellipses import (
     head_phantom,
     line_integrals,
 )
-from deltamu.recon.simulate.ellipsoid_rays import ray_integrals, voxel_means
 from deltamu.recon.solvers.direct import fbp_direct
 from deltamu.recon.solvers.fbp import fbp
 

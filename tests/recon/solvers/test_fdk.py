@@ -7,8 +7,8 @@ from scipy.ndimage import binary_erosion, gaussian_filter
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.scan_geometry import ScanGeometry, cone_geometry, middle_of, parallel_geometry
+from deltamu.recon.simulate.body_rays import ray_integrals, voxel_means
 from deltamu.recon.simulate.ellipses import Ellipsoid
-from deltamu.recon.simulate.ellipsoid_rays import ray_integrals, voxel_means
 from deltamu.recon.solvers.direct import fbp_direct
 from deltamu.recon.solvers.fdk import fdk
 

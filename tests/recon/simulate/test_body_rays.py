@@ -1,15 +1,16 @@
-"""Line integrals of ellipsoids in any geometry against closed forms, the slice-wise code, and their moments."""
+"""Line integrals of bodies in any geometry against closed forms, the slice-wise code, and their moments."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deltamu.kernels.rays import ray_maps
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.scan_geometry import cone_geometry, middle_of, parallel_geometry
+from deltamu.recon.simulate.body_rays import Cylinder, ray_integrals, voxel_means
 from deltamu.recon.simulate.ellipses import Ellipsoid, ellipsoid_line_integrals
-from deltamu.recon.simulate.ellipsoid_rays import ray_integrals, voxel_means
 
 ANGLES = np.array([0.0, 0.7, 2.0, 4.0])
 
@@ -60,6 +61,37 @@ def test_mass_is_seen_whole_in_every_parallel_view():
     volume_cm3 = 4 / 3 * np.pi * 0.5 * 0.9 * 0.7 / 1000
     # pixels at the rim are sampled with nine rays each
     np.testing.assert_allclose(mass, 2.0 * volume_cm3, rtol=1e-3)
+
+
+@settings(max_examples=20, deadline=None)
+@given(turn=st.floats(-170, 170), lean=st.floats(-80, 80))
+def test_a_cylinder_is_cut_as_it_is_sampled(turn, lean):
+    """Chords against counting points along the rays, from every side."""
+    can = Cylinder(2.0, 0.8, 0.3, 1.6, x=1.1, y=0.9)
+    geometry = parallel_geometry(
+        [0.3], detector_shape=(5, 7), center=3.0, pixel_size_mm=0.4, middle_mm=(1.0, 1.0, 1.0)
+    ).of_moved_volume(RigidTransform((turn, lean, 10.0), center_mm=(1.0, 1.0, 1.0)))
+    rays = ray_maps(geometry.matrices)[0]
+    row, column = np.indices((5, 7))
+    point = rays[0, 0] + column[..., None] * rays[0, 1] + row[..., None] * rays[0, 2]
+    steps = np.arange(-6000, 6000) * 1e-3
+    along = point[..., None, :] + steps[:, None] * rays[1, 0]
+    counted = can.holds(along).sum(axis=-1) * 1e-3
+    # a step at each end of the way
+    np.testing.assert_allclose(ray_integrals([can], geometry)[0] * 10 / 2.0, counted, atol=2.1e-3)
+
+
+def test_a_cylinder_seen_along_its_axis_is_as_long_as_it_is_high():
+    can = Cylinder(2.0, 0.8, 0.3, 1.6, x=1.0, y=1.0)
+    geometry = parallel_geometry(
+        [0.0], detector_shape=(3, 3), center=1.0, pixel_size_mm=0.1, middle_mm=(1.0, 1.0, 1.0)
+    ).of_moved_volume(RigidTransform((0, 0, 90), center_mm=(1.0, 1.0, 1.0)))
+    np.testing.assert_allclose(ray_integrals([can], geometry), 2.0 * 1.3 / 10, rtol=1e-6)
+
+
+def test_an_impossible_cylinder_is_refused():
+    with pytest.raises(InputError, match="cylinder"):
+        Cylinder(1.0, 1.0, 2.0, 1.0)
 
 
 def test_voxel_means_hold_the_mass_and_its_middle():
