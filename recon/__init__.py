@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from deltamu.recon.change.depth import depth_of
     from deltamu.recon.change.difference import Change, difference
+    from deltamu.recon.change.edge_response import EdgeResponse, fit_edge
     from deltamu.recon.change.laplace_depth import LaplaceDepth, laplace_depth
     from deltamu.recon.change.layers import find_layers
     from deltamu.recon.change.lithium import charge_density, inventory, lithium_concentration
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "change.depth": ("depth_of",),
     "change.difference": ("Change", "difference"),
+    "change.edge_response": ("EdgeResponse", "fit_edge"),
     "change.laplace_depth": ("LaplaceDepth", "laplace_depth"),
     "change.layers": ("find_layers",),
     "change.lithium": ("charge_density", "inventory", "lithium_concentration"),
@@ -75,14 +77,15 @@ _PLACES = {
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
-    "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile", "InputError", "LaplaceDepth",
-    "Registration", "ResourceError", "RigidTransform", "Scan", "ScanGeometry", "Tikhonov", "TotalVariation",
-    "Volume", "cgls", "charge_density", "cone_geometry", "correct_frames", "depth_of", "depth_profile",
-    "difference", "export_volume", "fbp", "fbp_direct", "fbp_variance", "fdk", "find_center", "find_layers",
-    "fista", "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask", "line_integrals",
-    "lithium_concentration", "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry", "pdhg",
-    "prepare_correction", "read_scan", "read_study", "read_volume", "register", "remove_stripes",
-    "resample", "resample_sigma", "run", "scan_from_arrays", "sirt", "transmission",
+    "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile", "EdgeResponse", "InputError",
+    "LaplaceDepth", "Registration", "ResourceError", "RigidTransform", "Scan", "ScanGeometry", "Tikhonov",
+    "TotalVariation", "Volume", "cgls", "charge_density", "cone_geometry", "correct_frames", "depth_of",
+    "depth_profile", "difference", "export_volume", "fbp", "fbp_direct", "fbp_variance", "fdk",
+    "find_center", "find_layers", "fista", "fit_edge", "fourier_shell_correlation", "inventory",
+    "laplace_depth", "layer_mask", "line_integrals", "lithium_concentration", "middle_of", "mlem",
+    "open_image", "os_sart", "parallel_geometry", "pdhg", "prepare_correction", "read_scan", "read_study",
+    "read_volume", "register", "remove_stripes", "resample", "resample_sigma", "run", "scan_from_arrays",
+    "sirt", "transmission",
 ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from deltamu.recon.atomic import write_bytes, write_text
 from deltamu.recon.report.content import ReportContent
+from deltamu.recon.report.evidence_tables import evidence_tables
 from deltamu.recon.report.figures import RenderedFigure, render_figures
 from deltamu.recon.report.headlines import headlines
 from deltamu.recon.report.load import load_report_content
@@ -76,6 +77,7 @@ def render_page(content: ReportContent, figures: list[RenderedFigure]) -> str:
         registration=registration_table(content) if content.moving_states else None,
         layers=layers_table(content) if content.layers else None,
         regions=regions_table(content) if content.changes and content.profile_layer else None,
+        evidence=evidence_tables(content),
         provenance=_provenance(content),
     )
 

@@ -100,7 +100,7 @@ def _edges(content: ReportContent) -> Statement:
         f"Mean and peak leave out the margins that the blur of the neighbouring layers reaches"
         f"{_margins(content)}; lithium and charge take in the whole layer and its blur, because blur "
         "conserves the integral. The table gives both. The width of the blur comes from the fit of the faces; "
-        "a Fourier shell correlation is not computed.",
+        "the table of the resolution has it beside the response of edges and the Fourier shell correlation.",
     )
 
 

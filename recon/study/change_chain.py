@@ -17,6 +17,7 @@ from deltamu.recon.study.comparison import (
 from deltamu.recon.study.depth_profiles import MeasuredChange, measure_changes
 from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.registering import register_states
+from deltamu.recon.study.resolution import measure_resolution
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.subtraction import subtract
 
@@ -30,6 +31,7 @@ class Comparison:
     layers: Mapping[str, Any]
     changes: Mapping[str, Any]
     profiles: Mapping[str, str]
+    resolution: Mapping[str, Mapping[str, float | None]]
 
 
 def compare_states(
@@ -42,11 +44,16 @@ def compare_states(
     stack = locate_layers(context, approximate, registered)
     subtract(context, stack, registered, scanned)
     measured = measure_changes(context, stack, registered, scanned)
-    return _collect(context, registered, stack, measured)
+    resolution = measure_resolution(context, stack, registered, scanned)
+    return _collect(context, registered, stack, measured, resolution)
 
 
 def _collect(
-    context: RunContext, registered: Registered, stack: LayerStack, measured: Mapping[str, MeasuredChange]
+    context: RunContext,
+    registered: Registered,
+    stack: LayerStack,
+    measured: Mapping[str, MeasuredChange],
+    resolution: Mapping[str, Mapping[str, float | None]],
 ) -> Comparison:
     return Comparison(
         registration={name: _registration(facts) for name, facts in registered.facts.items()},
@@ -67,6 +74,7 @@ def _collect(
         layers={name: _layer(context, stack, name) for name in stack.order},
         changes={change: found.facts for change, found in measured.items()},
         profiles={change: found.table for change, found in measured.items()},
+        resolution=resolution,
     )
 
 

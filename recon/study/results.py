@@ -85,6 +85,8 @@ def _summary(
             "layers": compared.layers,
             "changes": compared.changes,
         }
+        for state, resolution in compared.resolution.items():
+            summary["states"][state]["resolution"] = resolution
     return finite_or_null(summary)  # type: ignore[no-any-return]
 
 
