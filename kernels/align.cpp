@@ -3,6 +3,8 @@
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <string>
 
 #include "dispatch.h"
@@ -10,7 +12,7 @@
 
 namespace py = pybind11;
 using deltamu::Volume;
-using Index = std::int64_t;
+using Index = deltamu::Place;
 using FloatArray = py::array_t<float, py::array::c_style>;
 using DoubleArray = py::array_t<double, py::array::c_style>;
 

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 FOLDER = Path(__file__).parent
-OPTIONS = ("--std=c++17",)
+# headers shared with the CPU need no mark on their functions: whatever has none runs on the device
+OPTIONS = ("--std=c++17", "--device-as-default-execution-space")
 _INCLUDE = re.compile(r'#include "(\w+\.h)"')
 
 Size = tuple[int, ...]
+# along the second and third axis of a launch grid
+MOST_BLOCKS = 65535
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deltamu.kernels import _cpu
-from deltamu.kernels.backend import Cost
-from deltamu.kernels.warp import as_volume
+from deltamu.kernels import _cpu, project_cuda
+from deltamu.kernels.backend import Cost, array_module
+from deltamu.kernels.warp import as_volume, output_array
 
 Array = NDArray[np.float32]
 
@@ -66,7 +66,12 @@ def project(
     centers = _checked_centers(center, theta)
     _check_numbers(columns, voxel_size, pixel_in_voxels)
     shape = (theta.size, source.shape[0], columns)
-    target = np.empty(shape, np.float32) if out is None else _checked_out(out, shape)
+    target = output_array(source, shape, out)
+    if array_module(source) is not np:
+        project_cuda.project(
+            source, theta, centers, pixel_in_voxels=pixel_in_voxels, voxel_size=voxel_size, out=target
+        )
+        return target
     _cpu.project(source, theta, centers, pixel_in_voxels, voxel_size, target)
     return target
 
@@ -115,7 +120,12 @@ def backproject(
     if min(ny, nx) < 1:
         raise ValueError(f"size: found {size}, expected a positive number of voxels")
     shape = (source.shape[1], ny, nx)
-    target = np.empty(shape, np.float32) if out is None else _checked_out(out, shape)
+    target = output_array(source, shape, out)
+    if array_module(source) is not np:
+        project_cuda.backproject(
+            source, theta, centers, pixel_in_voxels=pixel_in_voxels, voxel_size=voxel_size, out=target
+        )
+        return target
     _cpu.backproject(source, theta, centers, pixel_in_voxels, voxel_size, target)
     return target
 
@@ -148,9 +158,3 @@ def _check_numbers(columns: int, voxel_size: float, pixel_in_voxels: float) -> N
     for name, value in (("voxel_size", voxel_size), ("pixel_in_voxels", pixel_in_voxels)):
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f"{name}: found {value}, expected a positive number")
-
-
-def _checked_out(out: Array, shape: tuple[int, int, int]) -> Array:
-    if out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
-        raise ValueError(f"out: found {out.dtype} of shape {out.shape}, expected contiguous float32 {shape}")
-    return out

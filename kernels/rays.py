@@ -5,9 +5,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deltamu.kernels import _cpu
-from deltamu.kernels.backend import Cost
-from deltamu.kernels.warp import as_volume
+from deltamu.kernels import _cpu, rays_cuda
+from deltamu.kernels.backend import Cost, array_module
+from deltamu.kernels.warp import as_volume, output_array
 
 Array = NDArray[np.float32]
 Float = NDArray[np.float64]
@@ -53,7 +53,10 @@ def project_rays(
     source = as_volume(volume, "volume")
     rays = ray_maps(matrices)
     _check_positive("voxel_size", voxel_size)
-    target = _target(out, (len(rays), *_checked_shape("detector_shape", detector_shape, 2)))
+    target = output_array(source, (len(rays), *_checked_shape("detector_shape", detector_shape, 2)), out)
+    if array_module(source) is not np:
+        rays_cuda.project_rays(source, rays, voxel_size=voxel_size, out=target)
+        return target
     _cpu.project_rays(source, rays, voxel_size, target)
     return target
 
@@ -92,7 +95,10 @@ def backproject_rays(
     if len(rays) != source.shape[0]:
         raise ValueError(f"matrices: found {len(rays)}, expected one for each of the {source.shape[0]} views")
     _check_positive("voxel_size", voxel_size)
-    target = _target(out, _checked_shape("volume_shape", volume_shape, 3))
+    target = output_array(source, _checked_shape("volume_shape", volume_shape, 3), out)
+    if array_module(source) is not np:
+        rays_cuda.backproject_rays(source, rays, voxel_size=voxel_size, out=target)
+        return target
     _cpu.backproject_rays(source, rays, voxel_size, target)
     return target
 
@@ -166,11 +172,3 @@ def _checked_shape(name: str, shape: tuple[int, ...], axes: int) -> tuple[int, .
     if len(shape) != axes or min(shape) < 1:
         raise ValueError(f"{name}: found {shape}, expected {axes} positive sizes")
     return tuple(int(n) for n in shape)
-
-
-def _target(out: Array | None, shape: tuple[int, ...]) -> Array:
-    if out is None:
-        return np.empty(shape, np.float32)
-    if out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
-        raise ValueError(f"out: found {out.dtype} of shape {out.shape}, expected contiguous float32 {shape}")
-    return out

@@ -2,6 +2,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <stdexcept>
 #include <vector>
@@ -12,9 +15,16 @@
 namespace py = pybind11;
 using Frames = py::array_t<float, py::array::c_style>;
 using Mask = py::array_t<std::uint8_t, py::array::c_style>;
-using Index = std::ptrdiff_t;
+using Index = deltamu::Place;
 
 namespace {
+
+// Median of n values (their order is lost); the mean of the middle two when n is even.
+float median(float *values, int n) {
+    float *middle = values + n / 2;
+    std::nth_element(values, middle, values + n);
+    return n % 2 ? *middle : 0.5f * (*middle + *std::max_element(values, middle));
+}
 
 struct Frame {
     const float *data;
@@ -70,7 +80,7 @@ Surroundings surroundings(const Frame &frame, Index r, Index c) {
     const int rank = std::max(n - 1 - spots::FORGIVEN * n / static_cast<int>(8 * d), 0);
     std::nth_element(ring, ring + rank, ring + n);
     const float bright = ring[rank];
-    return {pairs >= 6 ? spots::median(pair, pairs) : spots::median(ring, n), bright};
+    return {pairs >= 6 ? median(pair, pairs) : median(ring, n), bright};
 }
 
 // Whether the pixel stands on an edge or a slope: along some direction the lines beside it agree with the mean of
@@ -153,7 +163,7 @@ float unflagged_median(const Frame &frame, const std::uint8_t *mask, Index r, In
                 if (!mask[i * frame.columns + j]) values.push_back(frame.at(i, j));
         if (values.size() >= ENOUGH || radius > largest) break;
     }
-    return values.empty() ? frame.at(r, c) : spots::median(values.data(), static_cast<int>(values.size()));
+    return values.empty() ? frame.at(r, c) : median(values.data(), static_cast<int>(values.size()));
 }
 
 void fill_frame(const Frame &frame, const std::uint8_t *mask, float *out) {
@@ -238,7 +248,7 @@ void local_median(const Frames &frames, Index window, Frames result) {
             int count = 0;
             for (Index i = -half; i <= half; ++i)
                 for (Index j = -half; j <= half; ++j) values[count++] = frame.mirrored(line % rows + i, c + j);
-            out[line * columns + c] = spots::median(values.data(), count);
+            out[line * columns + c] = median(values.data(), count);
         }
     }
 }

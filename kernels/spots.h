@@ -1,13 +1,11 @@
-// Neighbourhood rules of the spot and median filters, written once for every caller.
+// Neighbourhood rules of the spot and median filters, written once for every caller. Read by g++ and by NVRTC.
 #pragma once
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
+#include "portable.h"
 
 namespace spots {
 
 // A spot is brighter than everything at this distance (pixels), whatever the direction it is left in.
-constexpr std::ptrdiff_t REACH = 3;
+constexpr deltamu::Place REACH = 3;
 // So many of the 24 pixels at that distance may be brighter: a second hit next to the first, the two ends of a thin line.
 constexpr int FORGIVEN = 4;
 // Standard deviations, squared, by which a spot exceeds the bright pixels around it; a corner is no brighter than they.
@@ -16,30 +14,26 @@ constexpr float CLEAR2 = 4.0f;
 constexpr float STRAIGHT2 = 16.0f;
 
 // Index mirrored at the border, the border pixel counted twice.
-inline std::ptrdiff_t reflect(std::ptrdiff_t index, std::ptrdiff_t size) {
-    const std::ptrdiff_t period = 2 * size;
+inline deltamu::Place reflect(deltamu::Place index, deltamu::Place size) {
+    const deltamu::Place period = 2 * size;
     index %= period;
     if (index < 0) index += period;
     return index < size ? index : period - 1 - index;
 }
 
-// Median of n values (their order is lost); the mean of the middle two when n is even.
-inline float median(float *values, int n) {
-    float *middle = values + n / 2;
-    std::nth_element(values, middle, values + n);
-    return n % 2 ? *middle : 0.5f * (*middle + *std::max_element(values, middle));
-}
+inline float larger(float a, float b) { return a < b ? b : a; }
+inline float smaller(float a, float b) { return b < a ? b : a; }
 
 // Larger of the smaller ends of the four lines through a pixel: what a line or an edge leaves standing.
 inline float line_support(float left, float right, float up, float down, float nw, float se, float ne, float sw) {
-    return std::max(std::max(std::min(left, right), std::min(up, down)),
-                    std::max(std::min(nw, se), std::min(ne, sw)));
+    return larger(larger(smaller(left, right), smaller(up, down)),
+                    larger(smaller(nw, se), smaller(ne, sw)));
 }
 
 // Whether value stands more than k standard deviations above the reference level.
 inline bool stands_out(float value, float reference, float offset, float slope, float k2) {
     const float excess = value - reference;
-    return excess > 0.0f && excess * excess > k2 * (offset + slope * std::max(reference, 0.0f));
+    return excess > 0.0f && excess * excess > k2 * (offset + slope * larger(reference, 0.0f));
 }
 
 }  // namespace spots

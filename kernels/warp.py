@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deltamu.kernels import _cpu
-from deltamu.kernels.backend import Cost, array_module
+from deltamu.kernels.backend import Cost, array_module, common_module
 
 Volume = NDArray[np.float32]
 
@@ -50,7 +50,9 @@ def warp(
     """
     source = as_volume(volume, "volume")
     matrix = _checked_affine(affine)
-    target = _checked_out(out, output_shape)
+    if len(output_shape) != 3 or min(output_shape) < 1:
+        raise ValueError(f"output_shape: found {output_shape}, expected three positive sizes (z, y, x)")
+    target = output_array(source, output_shape, out)
     if order == 1:
         _cpu.warp_linear(source, matrix, fill, target)
     elif order == 3:
@@ -97,11 +99,12 @@ def _checked_affine(affine: ArrayLike) -> NDArray[np.float64]:
     return matrix
 
 
-def _checked_out(out: Volume | None, shape: tuple[int, int, int]) -> Volume:
-    if len(shape) != 3 or min(shape) < 1:
-        raise ValueError(f"output_shape: found {shape}, expected three positive sizes (z, y, x)")
+def output_array(source: Volume, shape: tuple[int, ...], out: Volume | None) -> Volume:
+    """Return `out` if it can take a result of this shape next to `source`, or a new array of its library."""
     if out is None:
-        return np.empty(shape, np.float32)
+        empty: Volume = array_module(source).empty(shape, np.float32)
+        return empty
+    common_module(input=source, out=out)
     if out.shape != tuple(shape) or out.dtype != np.float32 or not out.flags.c_contiguous:
         raise ValueError(
             f"out: found {out.dtype} of shape {out.shape}, expected contiguous float32 {tuple(shape)}"
