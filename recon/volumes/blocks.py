@@ -54,6 +54,11 @@ class BlockArray:
         return -(-self.shape[0] // self.slab)
 
     @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """Elements that are read together."""
+        return tuple(self._array.chunks)
+
+    @property
     def levels(self) -> "tuple[BlockArray, ...]":
         """The array itself: it has one level."""
         return (self,)

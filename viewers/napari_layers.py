@@ -1,0 +1,101 @@
+"""Hand described layers to napari, and find them again."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from deltamu.viewers.layer import Layer, Opened
+
+if TYPE_CHECKING:
+    from napari.layers import Layer as NapariLayer
+    from napari.viewer import Viewer
+
+LayerData = tuple[Any, dict[str, Any], str]
+OURS = "deltamu"
+# Okabe and Ito (2008): told apart by the colour-blind
+LABEL_COLORS = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#999999")
+OUTLINE_PIXELS = 2
+
+
+def layer_data(layer: Layer, *, output: str | None = None) -> LayerData:
+    """Write a layer as napari's readers return it: data, options, kind."""
+    known = {
+        "role": layer.role,
+        "subject": layer.subject,
+        "unit": layer.value_unit,
+        "source": layer.source,
+        "output": output,
+    }
+    options: dict[str, Any] = {
+        "name": layer.name, "scale": layer.scale, "translate": layer.translate, "units": layer.units,
+        "axis_labels": layer.axes, "visible": layer.visible, "metadata": {OURS: known},
+    }  # fmt: skip
+    if layer.kind == "labels":
+        options |= _label_options(layer)
+    else:
+        options |= {"colormap": layer.colors, "contrast_limits": layer.limits}
+    if len(layer.levels) == 1:
+        return layer.levels[0], options, layer.kind
+    return list(layer.levels), {**options, "multiscale": True}, layer.kind
+
+
+def add_opened(viewer: "Viewer", opened: Opened) -> list["NapariLayer"]:
+    """Add what was opened to a viewer, look at its focus, and tell what is missing."""
+    from napari.layers import Layer as NapariLayer
+
+    added = []
+    for layer in opened.layers:
+        made = NapariLayer.create(*layer_data(layer, output=opened.output))
+        if layer.kind == "labels":
+            made.contour = OUTLINE_PIXELS
+            made.editable = False
+        added.append(viewer.add_layer(made))
+    look_at(viewer, opened.focus_mm)
+    viewer.title = f"deltamu: {opened.title}"
+    viewer.scale_bar.visible = True
+    tell(opened.notes)
+    return added
+
+
+def look_at(viewer: "Viewer", point_mm: tuple[float, ...] | None) -> None:
+    """Move the sliders of a viewer to a point."""
+    if point_mm is not None and viewer.dims.ndim == len(point_mm):
+        viewer.dims.point = tuple(point_mm)
+
+
+def tell(notes: tuple[str, ...]) -> None:
+    """Show sentences in the window, without a traceback."""
+    from napari.utils.notifications import show_info
+
+    for note in notes:
+        show_info(note)
+
+
+def our_layers(viewer: "Viewer", role: str, *, subject: str | None = None) -> Iterator["NapariLayer"]:
+    """Layers of a study that have a role, and show a state or change where that is given."""
+    for layer in viewer.layers:
+        known = layer.metadata.get(OURS)
+        if known and known["role"] == role and subject in (None, known["subject"]):
+            yield layer
+
+
+def study_of(viewer: "Viewer") -> str | None:
+    """Output folder of the study that is open; None where there is none."""
+    outputs = (layer.metadata.get(OURS, {}).get("output") for layer in viewer.layers)
+    return next((output for output in outputs if output), None)
+
+
+def _label_options(layer: Layer) -> dict[str, Any]:
+    from napari.utils.colormaps import direct_colormap
+
+    labels = sorted(layer.label_names)
+    colors: dict[int | None, str] = {0: "transparent", None: "transparent"}
+    colors |= {label: LABEL_COLORS[i % len(LABEL_COLORS)] for i, label in enumerate(labels)}
+    options: dict[str, Any] = {"opacity": 0.9, "blending": "translucent_no_depth"}
+    if labels:
+        last = max(labels) + 1
+        names = [layer.label_names.get(label, "") for label in range(last)]
+        options |= {
+            "colormap": direct_colormap(colors),
+            "features": {"index": list(range(last)), "layer": names},
+        }
+    return options
