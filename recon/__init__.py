@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from deltamu.recon.errors import Cancelled, DeltamuError, InputError, ResourceError
     from deltamu.recon.geometry import RigidTransform
     from deltamu.recon.preprocess.center import CenterResult, find_center
-    from deltamu.recon.preprocess.correction import correct_frames, prepare_correction
+    from deltamu.recon.preprocess.correction import correct_frames
+    from deltamu.recon.preprocess.hardening import (
+        PolynomialHardening,
+        SpectrumHardening,
+        fit_hardening,
+        linearise,
+    )
+    from deltamu.recon.preprocess.line_spread import LineSpreadTail, measure_tail, remove_tail
+    from deltamu.recon.preprocess.prepare import prepare_correction
+    from deltamu.recon.preprocess.scatter import measure_background
     from deltamu.recon.preprocess.stripes import remove_stripes
     from deltamu.recon.preprocess.transmission import line_integrals, transmission
     from deltamu.recon.scan_geometry import ScanGeometry, cone_geometry, middle_of, parallel_geometry
@@ -55,7 +64,11 @@ _PLACES = {
     "errors": ("Cancelled", "DeltamuError", "InputError", "ResourceError"),
     "geometry": ("RigidTransform",),
     "preprocess.center": ("CenterResult", "find_center"),
-    "preprocess.correction": ("correct_frames", "prepare_correction"),
+    "preprocess.correction": ("correct_frames",),
+    "preprocess.hardening": ("PolynomialHardening", "SpectrumHardening", "fit_hardening", "linearise"),
+    "preprocess.line_spread": ("LineSpreadTail", "measure_tail", "remove_tail"),
+    "preprocess.prepare": ("prepare_correction",),
+    "preprocess.scatter": ("measure_background",),
     "preprocess.stripes": ("remove_stripes",),
     "preprocess.transmission": ("line_integrals", "transmission"),
     "scan_geometry": ("ScanGeometry", "cone_geometry", "middle_of", "parallel_geometry"),
@@ -78,14 +91,15 @@ _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
     "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile", "EdgeResponse", "InputError",
-    "LaplaceDepth", "Registration", "ResourceError", "RigidTransform", "Scan", "ScanGeometry", "Tikhonov",
-    "TotalVariation", "Volume", "cgls", "charge_density", "cone_geometry", "correct_frames", "depth_of",
-    "depth_profile", "difference", "export_volume", "fbp", "fbp_direct", "fbp_variance", "fdk",
-    "find_center", "find_layers", "fista", "fit_edge", "fourier_shell_correlation", "inventory",
-    "laplace_depth", "layer_mask", "line_integrals", "lithium_concentration", "middle_of", "mlem",
-    "open_image", "os_sart", "parallel_geometry", "pdhg", "prepare_correction", "read_scan", "read_study",
-    "read_volume", "register", "remove_stripes", "resample", "resample_sigma", "run", "scan_from_arrays",
-    "sirt", "transmission",
+    "LaplaceDepth", "LineSpreadTail", "PolynomialHardening", "Registration", "ResourceError",
+    "RigidTransform", "Scan", "ScanGeometry", "SpectrumHardening", "Tikhonov", "TotalVariation", "Volume",
+    "cgls", "charge_density", "cone_geometry", "correct_frames", "depth_of", "depth_profile", "difference",
+    "export_volume", "fbp", "fbp_direct", "fbp_variance", "fdk", "find_center", "find_layers", "fista",
+    "fit_edge", "fit_hardening", "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask",
+    "line_integrals", "linearise", "lithium_concentration", "measure_background", "measure_tail",
+    "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry", "pdhg", "prepare_correction",
+    "read_scan", "read_study", "read_volume", "register", "remove_stripes", "remove_tail", "resample",
+    "resample_sigma", "run", "scan_from_arrays", "sirt", "transmission",
 ]  # fmt: skip
 
 

@@ -15,11 +15,10 @@ from deltamu.recon.operando.temporal_spots import SpotNoise, find_temporal_spots
 from deltamu.recon.preprocess.correction import (
     Correction,
     clean_transmission,
-    prepare_correction,
-    sample_views,
 )
 from deltamu.recon.preprocess.dose import air_dose, check_air_columns
 from deltamu.recon.preprocess.noise import white_noise
+from deltamu.recon.preprocess.prepare import prepare_correction, sample_views
 from deltamu.recon.preprocess.references import combine_darks
 from deltamu.recon.preprocess.spots import spot_variance
 

@@ -1,8 +1,8 @@
 """From raw frames to line integrals: what is known about the detector, and its use on a block of frames."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -12,16 +12,15 @@ from deltamu.kernels.backend import thread_count
 from deltamu.kernels.spots import fill_flagged, find_spots
 from deltamu.recon.errors import InputError
 from deltamu.recon.preprocess.bad_pixels import PixelRepair, plan_repair
-from deltamu.recon.preprocess.detector import ScanLike, measure_detector
-from deltamu.recon.preprocess.dose import Columns, air_dose, check_air_columns, find_air_columns
-from deltamu.recon.preprocess.noise import NoiseModel, white_noise
-from deltamu.recon.preprocess.spots import corner_variance, spot_variance
+from deltamu.recon.preprocess.dose import Columns, air_dose
+from deltamu.recon.preprocess.line_spread import LineSpreadTail, remove_tail
+from deltamu.recon.preprocess.noise import NoiseModel
+from deltamu.recon.preprocess.scatter import Background
 from deltamu.recon.preprocess.starvation import average_starved
 
 Float32 = NDArray[np.float32]
 Float = NDArray[np.float64]
 
-SAMPLE_VIEWS = 24
 SPOT_THRESHOLD = 5.0
 
 
@@ -46,6 +45,10 @@ class Correction:
         Standard deviations.
     corner_variance : (row, column) float32 array or None
         Added to the spot noise where the sample itself stands out in view after view.
+    background : Background or None
+        Scattered neutrons and the like, subtracted from every frame.
+    tail : LineSpreadTail or None
+        Wide part of the line spread, removed from the transmission.
     notes : tuple of str
         What was found and decided, for the log and the report.
     """
@@ -59,10 +62,13 @@ class Correction:
     spot_noise: tuple[float, float] | None
     spot_threshold: float = SPOT_THRESHOLD
     corner_variance: Float32 | None = None
+    background: Background | None = None
+    tail: LineSpreadTail | None = None
     notes: tuple[str, ...] = ()
     repair: PixelRepair = field(init=False, repr=False, compare=False)
     inverse_flat: Float32 = field(init=False, repr=False, compare=False)
     counts_at_one: Float32 = field(init=False, repr=False, compare=False)
+    open_background: Float32 = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.dark.shape != self.flat.shape or self.bad_pixels.shape != self.flat.shape:
@@ -74,6 +80,10 @@ class Correction:
         object.__setattr__(self, "repair", plan_repair(self.bad_pixels))
         object.__setattr__(self, "inverse_flat", (1 / self.flat).astype(np.float32))
         object.__setattr__(self, "counts_at_one", (self.flat / self.noise.adu_per_count).astype(np.float32))
+        none = np.zeros((1, 1), np.float32)
+        object.__setattr__(
+            self, "open_background", none if self.background is None else self.background.open_beam
+        )
 
     @property
     def counts_known(self) -> bool:
@@ -84,6 +94,10 @@ class Correction:
     def dose_weight(self) -> Float32:
         """The flat, zero at bad pixels."""
         return np.where(self.bad_pixels, np.float32(0), self.flat)
+
+    def background_of(self, view: int) -> Float32:
+        """Background of a view of dose 1 over the open beam, (row, column) or (1, 1)."""
+        return self.open_background if self.background is None else self.background.of_view(view)
 
 
 @dataclass(frozen=True)
@@ -104,50 +118,6 @@ class CorrectedFrames:
     starved: NDArray[np.bool_]
     dose: Float
     spots_fraction: Float
-
-
-def prepare_correction(
-    scan: ScanLike,
-    *,
-    dose: Literal["air", "none"] = "air",
-    air_columns: Sequence[Sequence[int]] | None = None,
-    spots: bool = True,
-    spot_threshold: float = SPOT_THRESHOLD,
-    counts_per_adu: float | None = None,
-) -> Correction:
-    """Learn from the darks, the flats and a few views how to correct every view of a scan.
-
-    Parameters
-    ----------
-    scan : Scan
-    dose : {"air", "none"}
-        Scale each frame by its air regions, or trust the beam.
-    air_columns : sequence of (first, stop), optional
-        Columns without object in any view; found when not given.
-    spots : bool
-        Remove gamma spots.
-    spot_threshold : float
-        Standard deviations.
-    counts_per_adu : float, optional
-        Effective counts (variance = mean over large areas) per ADU; measured on repeated flats when not
-        given.
-
-    Raises
-    ------
-    InputError
-        If there are no flats, they are no brighter than the darks, or an option is out of range.
-    """
-    _check_options(dose, spot_threshold, counts_per_adu)
-    detector = measure_detector(
-        scan, threshold=spot_threshold if spots else None, counts_per_adu=counts_per_adu
-    )
-    draft = Correction(
-        detector.dark, detector.flat, detector.flat_frames, detector.bad_pixels, (),
-        detector.noise or _rough_noise(1.0), None, spot_threshold,
-    )  # fmt: skip
-    return _learn_from_views(
-        scan, draft, dose=dose, air_columns=air_columns, spots=spots, noise_known=detector.noise is not None
-    )
 
 
 def correct_frames(
@@ -179,15 +149,45 @@ def correct_frames(
     weight = correction.dose_weight
 
     def finish(index: int) -> None:
-        if correction.air_columns:
-            dose[index] = _positive_dose(
-                air_dose(frames[index], weight, correction.air_columns), first_view + index
-            )
-        frames[index], starved[index] = _line_integrals_of_frame(frames[index], dose[index], correction)
+        view = first_view + index
+        behind = correction.background_of(view)
+        dose[index] = dose_of_frame(frames[index], weight, behind, correction, view=view)
+        frames[index], starved[index] = _line_integrals_of_frame(
+            frames[index], dose[index], behind, correction
+        )
 
     _each_frame(finish, len(frames))
     _refuse_dark_frames(starved, first_view)
     return CorrectedFrames(frames, starved, dose, spots_fraction)
+
+
+def dose_of_frame(
+    frame: Float32, weight: Float32, background: Float32, correction: Correction, *, view: int
+) -> float:
+    """Beam of a frame over that of the flats, from its air; 1 where no air is known.
+
+    Raises
+    ------
+    InputError
+        If there is no light in the air.
+    """
+    regions = correction.air_columns
+    if not regions:
+        return 1.0
+    level = air_dose(frame, weight, regions)
+    if correction.background is not None:
+        expected = np.broadcast_to(1 - correction.open_background + background, frame.shape)
+        level /= air_dose(expected, weight, regions)
+    return _positive_dose(level, view)
+
+
+def true_transmission(frame: Float32, dose: float, background: Float32, correction: Correction) -> Float32:
+    """Transmission of a frame for dose 1, without background and without the wide tail of the line spread."""
+    scaled = frame / np.float32(dose)
+    if correction.background is not None:
+        scaled -= background
+        scaled /= 1 - correction.open_background
+    return scaled if correction.tail is None else np.asarray(remove_tail(scaled, correction.tail))
 
 
 def clean_transmission(raw: NDArray[np.generic], correction: Correction) -> tuple[Float32, Float]:
@@ -208,7 +208,7 @@ def clean_transmission(raw: NDArray[np.generic], correction: Correction) -> tupl
     correction.repair.apply(frames)
     if correction.spot_noise is None:
         return frames, np.zeros(len(frames))
-    mask = find_spots(frames, _spot_maps(correction), threshold=correction.spot_threshold)
+    mask = find_spots(frames, spot_maps(correction), threshold=correction.spot_threshold)
     fill_flagged(frames, mask)
     return frames, np.count_nonzero(mask, axis=(1, 2)) / mask[0].size if len(mask) else np.zeros(0)
 
@@ -228,15 +228,25 @@ def line_integral_variance(
     rows : slice
         Detector rows that `line_integrals` holds.
     """
-    beam = correction.flat[rows]
-    signal = np.exp(-np.asarray(line_integrals, np.float32)) * beam
-    signal *= np.asarray(dose, np.float32)[:, None, None]
-    inverse = np.reciprocal(signal, out=signal)
-    noise = correction.noise
-    variance = inverse * np.float32(noise.adu_per_count)
-    if noise.read_variance:
-        variance += np.float32(noise.read_variance) * inverse * inverse
-    return variance
+    result = np.empty(np.shape(line_integrals), np.float32)
+    beam, noise = correction.flat[rows], correction.noise
+    open_ = _rows_of(correction.open_background, rows)
+    for view, (depth, strength) in enumerate(zip(line_integrals, dose, strict=True)):
+        signal = np.exp(-np.asarray(depth, np.float32)) * beam
+        signal *= np.float32(strength) * (1 - open_)
+        inverse = np.reciprocal(signal)
+        np.multiply(inverse, np.float32(noise.adu_per_count), out=result[view])
+        unseen = np.full((1, 1), noise.read_variance, np.float32)
+        if correction.background is not None:
+            behind = _rows_of(correction.background_of(view), rows)
+            unseen = unseen + behind * beam * np.float32(strength * noise.adu_per_count)
+        if np.any(unseen):
+            result[view] += unseen * inverse * inverse
+    return result
+
+
+def _rows_of(background: Float32, rows: slice) -> Float32:
+    return background if background.shape[0] == 1 else background[rows]
 
 
 def open_beam_variance(correction: Correction, *, part: Literal["all", "counts", "gain"] = "all") -> Float32:
@@ -263,10 +273,16 @@ def open_beam_variance(correction: Correction, *, part: Literal["all", "counts",
 
 
 def _line_integrals_of_frame(
-    transmission: Float32, dose: float, correction: Correction
+    transmission: Float32, dose: float, background: Float32, correction: Correction
 ) -> tuple[Float32, NDArray[np.bool_]]:
-    scaled = transmission / np.float32(dose)
-    averaged, counts, starved = average_starved(scaled, correction.counts_at_one * np.float32(dose))
+    true = true_transmission(transmission, dose, background, correction)
+    at_one = correction.counts_at_one * np.float32(dose)
+    if correction.background is None:
+        averaged, counts, starved = average_starved(true, at_one)
+    else:
+        averaged, counts, starved = average_starved(
+            true, at_one * (1 - correction.open_background), background=at_one * background
+        )
     result = np.log(averaged)
     np.negative(result, out=result)
     if correction.counts_known:
@@ -281,64 +297,6 @@ def _log_bias_of_measured(counts: Float32, starved: NDArray[np.bool_], pixel_fra
         # a window averages over the light's correlation
         half[starved] = 0.5 / counts[starved]
     return np.asarray(half - half * half / np.float32(3), np.float32)
-
-
-def _learn_from_views(
-    scan: ScanLike,
-    draft: Correction,
-    *,
-    dose: str,
-    air_columns: Sequence[Sequence[int]] | None,
-    spots: bool,
-    noise_known: bool,
-) -> Correction:
-    """Add what only the views can tell: spot noise, air regions, and the noise where flats could not."""
-    sample = sample_views(scan)
-    offset, slope = (float(v) for v in spot_variance(clean_transmission(sample, draft)[0]))
-    notes: list[str] = []
-    if not noise_known:
-        per_count = max(slope, 1e-9) * float(np.median(draft.flat))
-        draft = replace(draft, noise=_rough_noise(per_count))
-        notes.append("noise: no repeated flats and no counts_per_adu; σ comes from subsets of the views")
-    if spots:
-        draft = _allow_corners(sample, replace(draft, spot_noise=(offset, slope)))
-    if dose == "air":
-        draft = replace(draft, air_columns=_air_regions(sample, draft, air_columns))
-        if not draft.air_columns:
-            notes.append("dose: no columns beside the object are air in every view; it is not corrected")
-    return replace(draft, notes=tuple(notes))
-
-
-def _allow_corners(sample: Float32, draft: Correction) -> Correction:
-    """Keep the corners of the sample from being taken for spots."""
-    frames = clean_transmission(sample, replace(draft, spot_noise=None))[0]
-    extra = corner_variance(frames, _spot_maps(draft), threshold=draft.spot_threshold)
-    return replace(draft, corner_variance=extra)
-
-
-def _air_regions(sample: Float32, draft: Correction, given: Sequence[Sequence[int]] | None) -> Columns:
-    if given is not None:
-        return check_air_columns(given, draft.flat.shape[1])
-    return find_air_columns(clean_transmission(sample, draft)[0])
-
-
-def _rough_noise(per_count: float) -> NoiseModel:
-    return white_noise(per_count, read_variance=0.0, gain_drift=0.0, origin="views")
-
-
-def sample_views(scan: ScanLike, count: int = SAMPLE_VIEWS) -> Float32:
-    """Raw frames of views spread evenly over the scan."""
-    chosen = np.unique(np.linspace(0, scan.shape[0] - 1, count).round().astype(int))
-    return np.concatenate([np.asarray(scan.read(int(i), int(i) + 1), np.float32) for i in chosen])
-
-
-def _check_options(dose: str, threshold: float, counts_per_adu: float | None) -> None:
-    if dose not in ("air", "none"):
-        raise InputError(f"dose: found {dose!r}, expected 'air' or 'none'")
-    if not threshold > 0:
-        raise InputError(f"spot_threshold: found {threshold}, expected standard deviations above 0")
-    if counts_per_adu is not None and not (np.isfinite(counts_per_adu) and counts_per_adu > 0):
-        raise InputError(f"counts_per_adu: found {counts_per_adu}, expected a positive number")
 
 
 def _positive_dose(value: float, index: int) -> float:
@@ -360,7 +318,7 @@ def _refuse_dark_frames(starved: NDArray[np.bool_], first_view: int) -> None:
         )
 
 
-def _spot_maps(correction: Correction) -> tuple[Float32, Float32]:
+def spot_maps(correction: Correction) -> tuple[Float32, Float32]:
     """Spot noise of each pixel: counting noise of transmission goes as one over the flat."""
     offset, slope = correction.spot_noise or (0.0, 0.0)
     relative = (float(np.median(correction.flat)) * correction.inverse_flat).astype(np.float32)

@@ -14,13 +14,18 @@ WIDE_WINDOW = 9
 
 
 def average_starved(
-    transmission: Float32, counts_at_one: Float32, *, floor: float = FLOOR
+    transmission: Float32,
+    counts_at_one: Float32,
+    *,
+    background: Float32 | None = None,
+    floor: float = FLOOR,
 ) -> tuple[Float32, Float32, NDArray[np.bool_]]:
     """Replace the transmission of starved pixels by a local mean that holds enough counts.
 
     A pixel is starved when it has fewer counts than the floor or its neighbourhood (5 by 5 pixels) less than
     twice the floor on average: picking single low pixels only would bias what is left. The window grows until
-    a still wider mean predicts twice the floor in it, so that chance does not choose it.
+    a still wider mean predicts twice the floor in it, so that chance does not choose it. Where a background was
+    subtracted, n counts on top of B count as n² / (n + B): so many would be as uncertain without it.
 
     Parameters
     ----------
@@ -28,6 +33,8 @@ def average_starved(
         Dose-corrected.
     counts_at_one : (row, column) array
         Effective counts of a pixel at transmission 1.
+    background : (row, column) array, optional
+        Counts that were subtracted.
     floor : float
         Effective counts.
 
@@ -37,18 +44,27 @@ def average_starved(
         Positive transmission; effective counts that stand behind each value.
     starved : (row, column) bool array
     """
-    counts = transmission * counts_at_one
+    signal = transmission * counts_at_one
+    counts = _effective(signal, background)
     starved = np.zeros(transmission.shape, bool)
     low = counts < 2 * floor
     if not low.any():
         return transmission, counts, starved
     part = _around(low.any(axis=1)), _around(low.any(axis=0))  # type: ignore[arg-type]
     averaged, behind = transmission.copy(), counts.copy()
-    (total, mean), few = _average(counts[part], floor)
+    (total, mean), few = _average(signal[part], None if background is None else background[part], floor)
     starved[part] = few
     averaged[part][few] = mean[few] / counts_at_one[part][few]
     behind[part][few] = total[few]
     return averaged, behind, starved
+
+
+def _effective(signal: Float32, background: Float32 | None) -> Float32:
+    """Counts that would be as uncertain, relative to themselves, without a background."""
+    if background is None:
+        return signal
+    positive = np.maximum(signal, 0)
+    return np.asarray(positive * positive / np.maximum(positive + background, np.float32(1e-6)))
 
 
 def _around(low: NDArray[np.bool_]) -> slice:
@@ -58,21 +74,32 @@ def _around(low: NDArray[np.bool_]) -> slice:
     return slice(max(int(found[0]) - reach, 0), int(found[-1]) + reach + 1)
 
 
-def _average(counts: Float32, floor: float) -> tuple[tuple[Float32, Float32], NDArray[np.bool_]]:
-    """Return (counts in the window, mean counts per pixel), zero elsewhere, and where pixels are starved."""
-    starved = (counts < floor) | (uniform_filter(counts, JUDGED_WINDOW, mode="nearest") < 2 * floor)
-    wide = uniform_filter(counts, WIDE_WINDOW, mode="nearest")
-    total, mean = np.zeros_like(counts), np.zeros_like(counts)
+def _average(
+    signal: Float32, background: Float32 | None, floor: float
+) -> tuple[tuple[Float32, Float32], NDArray[np.bool_]]:
+    """Return (effective counts in the window, mean signal per pixel), zero elsewhere, and where pixels starve."""
+    judged = _effective(uniform_filter(signal, JUDGED_WINDOW, mode="nearest"), background)
+    starved = (_effective(signal, background) < floor) | (judged < 2 * floor)
+    wide = _effective(uniform_filter(signal, WIDE_WINDOW, mode="nearest"), background)
+    total, mean = np.zeros_like(signal), np.zeros_like(signal)
     open_ = starved.copy()
     for radius in WINDOW_RADII:
         pixels = (2 * radius + 1) ** 2
-        local = uniform_filter(counts, 2 * radius + 1, mode="nearest")
+        local = uniform_filter(signal, 2 * radius + 1, mode="nearest")
         last = radius == WINDOW_RADII[-1]
-        enough = open_ & (((wide * pixels >= 2 * floor) & (local * pixels >= floor)) | last)
-        # even the largest window may be empty: half a count is the least that can be told from none
-        mean[enough] = np.maximum(local[enough], 0.5 / pixels)
-        total[enough] = mean[enough] * pixels
+        enough = open_ & (
+            ((wide * pixels >= 2 * floor) & (_effective(local, background) * pixels >= floor)) | last
+        )
+        mean[enough] = np.maximum(local, _least(pixels, background))[enough]
+        total[enough] = np.maximum(_effective(mean, background)[enough] * pixels, 0.5)
         open_ &= ~enough
         if not open_.any():
             break
     return (total, mean), starved
+
+
+def _least(pixels: int, background: Float32 | None) -> Float32 | float:
+    """Mean that can just be told from none: half a count in the window, or the noise of the background."""
+    if background is None:
+        return 0.5 / pixels
+    return np.asarray(np.sqrt(np.maximum(background * pixels, 0.25)) / pixels, np.float32)

@@ -11,11 +11,12 @@ from deltamu.recon.preprocess.correction import (
     Correction,
     clean_transmission,
     correct_frames,
+    dose_of_frame,
     open_beam_variance,
-    prepare_correction,
+    true_transmission,
 )
 from deltamu.recon.preprocess.detector import ScanLike
-from deltamu.recon.preprocess.dose import air_dose
+from deltamu.recon.preprocess.prepare import prepare_correction
 from deltamu.recon.preprocess.stripes import StripeMode, remove_stripes
 
 Float32 = NDArray[np.float32]
@@ -56,7 +57,7 @@ def line_integrals(scan: ScanLike, *, stripes: StripeMode = "auto", **options: A
     stripes : {"auto", "on", "off"}
         See `deltamu.recon.preprocess.stripes.remove_stripes`.
     **options
-        Of `deltamu.recon.preprocess.correction.prepare_correction`.
+        Of `deltamu.recon.preprocess.prepare.prepare_correction`.
 
     Returns
     -------
@@ -66,7 +67,9 @@ def line_integrals(scan: ScanLike, *, stripes: StripeMode = "auto", **options: A
     result = np.empty(scan.shape, np.float32)
     for start in range(0, scan.shape[0], BLOCK_FRAMES):
         stop = min(start + BLOCK_FRAMES, scan.shape[0])
-        result[start:stop] = correct_frames(scan.read(start, stop), correction).line_integrals
+        result[start:stop] = correct_frames(
+            scan.read(start, stop), correction, first_view=start
+        ).line_integrals
     return remove_stripes(
         result,
         mode=stripes,
@@ -75,18 +78,23 @@ def line_integrals(scan: ScanLike, *, stripes: StripeMode = "auto", **options: A
     )
 
 
-def transmission(raw: NDArray[np.generic], correction: Correction) -> Float32:
-    """Transmission of raw frames (radiographs), corrected for dark, open beam, bad pixels, spots and dose.
+def transmission(raw: NDArray[np.generic], correction: Correction, *, first_view: int = 0) -> Float32:
+    """Transmission of raw frames (radiographs), corrected for everything but the starved pixels.
 
     Parameters
     ----------
     raw : (n, row, column) array
         ADU.
+    correction : Correction
+    first_view : int
+        Number of the first frame in the scan.
     """
     frames, _ = clean_transmission(raw, correction)
-    if correction.air_columns:
-        for frame in frames:
-            frame /= np.float32(air_dose(frame, correction.dose_weight, correction.air_columns))
+    weight = correction.dose_weight
+    for index, frame in enumerate(frames):
+        behind = correction.background_of(first_view + index)
+        dose = dose_of_frame(frame, weight, behind, correction, view=first_view + index)
+        frames[index] = true_transmission(frame, dose, behind, correction)
     return frames
 
 

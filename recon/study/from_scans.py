@@ -13,8 +13,8 @@ from deltamu.recon.preprocess.correction import (
     correct_frames,
     line_integral_variance,
     open_beam_variance,
-    prepare_correction,
 )
+from deltamu.recon.preprocess.prepare import prepare_correction
 from deltamu.recon.preprocess.stripes import judge_stripes, remove_stripes, stripe_scores
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.solvers.fbp import fbp

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from deltamu.recon.atomic import readable_bytes
 from deltamu.recon.errors import InputError, ResourceError, naming
 from deltamu.recon.preprocess.center import CenterResult, find_center
-from deltamu.recon.preprocess.correction import correct_frames, open_beam_variance, prepare_correction
+from deltamu.recon.preprocess.correction import correct_frames, open_beam_variance
+from deltamu.recon.preprocess.prepare import prepare_correction
 from deltamu.recon.preprocess.stripes import StripeMode, remove_stripes
 from deltamu.recon.report.figure_centers import write_center_picture
 from deltamu.recon.scans.options import ScanOptions
