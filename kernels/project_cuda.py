@@ -28,7 +28,6 @@ def project(
     volume: Any, theta: Float, centers: Float, *, pixel_in_voxels: float, voxel_size: float, out: Any
 ) -> None:
     """Project a volume on the device into `out`; a transposed copy of it is made for rays that march along x."""
-    depth, height, width = volume.shape
     marches_y = abs(np.cos(theta)) >= abs(np.sin(theta))
     for numbers, along_y in ((np.flatnonzero(marches_y), True), (np.flatnonzero(~marches_y), False)):
         if numbers.size == 0:
@@ -39,7 +38,11 @@ def project(
         views = _marching_views(numbers, theta, centers, pixel_in_voxels, lines, across, along_y)
         SOURCE.launch(
             PROJECT,
-            (blocks(out.shape[2], ACROSS * DOWN), min(len(views), MOST_BLOCKS), blocks(depth, DEEP)),
+            (
+                blocks(out.shape[2], ACROSS * DOWN),
+                min(len(views), MOST_BLOCKS),
+                blocks(volume.shape[0], DEEP),
+            ),
             (ACROSS * DOWN,),
             (source, *source.shape, on_device(xp, views), len(views), float(voxel_size), out, out.shape[2]),
         )

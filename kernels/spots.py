@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.kernels import _cpu
+from deltamu.kernels import _cpu, spots_cuda
+from deltamu.kernels.backend import array_module
 
 Float32 = NDArray[np.float32]
 
@@ -27,8 +28,11 @@ def local_median(frames: NDArray[np.floating], *, size: int = 3) -> Float32:
     if size not in (3, 5):
         raise ValueError(f"size: found {size}, expected 3 or 5")
     stack = _as_frames(frames)
-    result = np.empty_like(stack)
-    _cpu.local_median(stack, size, result)
+    result = array_module(stack).empty_like(stack)
+    if array_module(stack) is not np:
+        spots_cuda.local_median(stack, size=size, out=result)
+    else:
+        _cpu.local_median(stack, size, result)
     return result.reshape(np.shape(frames))
 
 
@@ -40,10 +44,15 @@ def running_median(lines: NDArray[np.floating], *, window: int) -> Float32:
     ValueError
         If the window is even or below 1.
     """
-    array = np.ascontiguousarray(lines, np.float32)
+    xp = array_module(lines)
+    if window < 1 or window % 2 == 0:
+        raise ValueError(f"window: found {window}, expected an odd number")
+    array = xp.ascontiguousarray(lines, np.float32)
     flat = array.reshape(-1, array.shape[-1])
-    result = np.empty_like(flat)
-    if flat.size:
+    result = xp.empty_like(flat)
+    if flat.size and xp is not np:
+        spots_cuda.running_median(flat, window=window, out=result)
+    elif flat.size:
         _cpu.running_median(flat, window, result)
     return result.reshape(array.shape)
 
@@ -98,9 +107,10 @@ def fill_flagged(frames: Float32, mask: NDArray[np.bool_]) -> None:
 
 
 def _as_frames(frames: Any) -> Float32:
-    stack = np.ascontiguousarray(frames, np.float32)
+    stack = array_module(frames).ascontiguousarray(frames, np.float32)
     if stack.ndim == 2:
         stack = stack[None]
     if stack.ndim != 3:
         raise ValueError(f"frames: found {stack.ndim} dimensions, expected (n, row, column)")
-    return stack
+    checked: Float32 = stack
+    return checked

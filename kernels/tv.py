@@ -5,8 +5,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.kernels import _cpu
-from deltamu.kernels.backend import Cost
+from deltamu.kernels import _cpu, tv_cuda
+from deltamu.kernels.backend import Cost, array_module, common_module
 from deltamu.kernels.warp import as_volume
 
 Array = NDArray[np.float32]
@@ -66,19 +66,23 @@ def tv_proximal(
     _check_numbers(strength, threshold, lower, upper, iterations)
     directions = 2 if planar else 3
     expected = (directions, *source.shape)
+    xp = array_module(source)
     if dual is None:
-        dual = np.zeros(expected, np.float32)
+        dual = xp.zeros(expected, np.float32)
     elif dual.shape != expected or dual.dtype != np.float32 or not dual.flags.c_contiguous:
         raise ValueError(
             f"dual: found {dual.dtype} of shape {dual.shape}, expected contiguous float32 {expected}"
         )
+    common_module(volume=source, dual=dual)
+    planes = _checked_support(support, source)
+    strength = strength or float(np.finfo(np.float32).tiny)
+    if xp is not np:
+        return tv_cuda.tv_proximal(
+            source, strength, threshold=threshold, planar=planar, bounds=(lower, upper), support=planes, dual=dual,
+            iterations=iterations,
+        )  # fmt: skip
     out, point = np.empty_like(source), np.empty_like(dual)
-    if strength == 0:
-        strength = float(np.finfo(np.float32).tiny)
-    _cpu.tv_proximal(
-        source, strength, threshold, planar, lower, upper, _checked_support(support, source.shape), dual, point,
-        iterations, out,
-    )  # fmt: skip
+    _cpu.tv_proximal(source, strength, threshold, planar, lower, upper, planes, dual, point, iterations, out)
     return out
 
 
@@ -95,7 +99,12 @@ def tv_value(volume: Array, *, threshold: float = 0.0, planar: bool = False) -> 
     -------
     (z,) float64 array
     """
-    values: NDArray[np.float64] = _cpu.tv_value(as_volume(volume, "volume"), threshold, planar)
+    source = as_volume(volume, "volume")
+    values: NDArray[np.float64]
+    if array_module(source) is not np:
+        values = tv_cuda.tv_value(source, threshold=threshold, planar=planar)
+    else:
+        values = _cpu.tv_value(source, threshold, planar)
     return values
 
 
@@ -114,11 +123,14 @@ def _check_numbers(strength: float, threshold: float, lower: float, upper: float
         raise ValueError(f"iterations: found {iterations}, expected at least 1")
 
 
-def _checked_support(support: Mask | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def _checked_support(support: Mask | None, volume: Array) -> NDArray[np.uint8]:
     """The support as (1 or z, y, x) bytes; an empty array means everywhere."""
+    xp, shape = array_module(volume), volume.shape
     if support is None:
-        return np.zeros(0, np.uint8)
-    mask = np.asarray(support)
+        nothing: NDArray[np.uint8] = xp.zeros(0, np.uint8)
+        return nothing
+    common_module(volume=volume, support=support)
+    mask = xp.asarray(support)
     planes = mask[None] if mask.ndim == 2 else mask
     if (
         planes.dtype != np.bool_
@@ -129,4 +141,5 @@ def _checked_support(support: Mask | None, shape: tuple[int, ...]) -> NDArray[np
         raise ValueError(
             f"support: found {mask.dtype} of shape {mask.shape}, expected bool {shape} or {shape[1:]}"
         )
-    return np.ascontiguousarray(planes).view(np.uint8)
+    checked: NDArray[np.uint8] = xp.ascontiguousarray(planes).view(np.uint8)
+    return checked

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deltamu.kernels import _cpu
+from deltamu.kernels import _cpu, warp_cuda
 from deltamu.kernels.backend import Cost, array_module, common_module
 
 Volume = NDArray[np.float32]
@@ -53,12 +53,15 @@ def warp(
     if len(output_shape) != 3 or min(output_shape) < 1:
         raise ValueError(f"output_shape: found {output_shape}, expected three positive sizes (z, y, x)")
     target = output_array(source, output_shape, out)
-    if order == 1:
-        _cpu.warp_linear(source, matrix, fill, target)
-    elif order == 3:
-        _cpu.warp_cubic(spline_coefficients(source), matrix, fill, target)
-    else:
+    if order not in (1, 3):
         raise ValueError(f"order: found {order!r}, expected 1 (trilinear) or 3 (cubic B-spline)")
+    values = source if order == 1 else spline_coefficients(source)
+    if array_module(source) is not np:
+        warp_cuda.warp(values, matrix, order=order, fill=fill, out=target)
+    elif order == 1:
+        _cpu.warp_linear(values, matrix, fill, target)
+    else:
+        _cpu.warp_cubic(values, matrix, fill, target)
     return target
 
 
@@ -80,7 +83,10 @@ def spline_coefficients(volume: Volume) -> Volume:
         raise ValueError(
             "volume: some voxels are not finite; cubic interpolation needs all of them, try order=1"
         )
-    _cpu.spline_coefficients(coefficients)
+    if array_module(coefficients) is not np:
+        warp_cuda.filter_splines(coefficients)
+    else:
+        _cpu.spline_coefficients(coefficients)
     return coefficients
 
 

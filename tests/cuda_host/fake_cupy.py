@@ -224,10 +224,12 @@ def _device_function(function):
 
 
 def _from_host(function):
+    """A function that takes host arrays too; what comes from the host is a copy."""
+
     def moved(values, *inputs, **options):
-        return _wrapped(
-            function(values._values if isinstance(values, ndarray) else values, *inputs, **options)
-        )
+        if isinstance(values, ndarray):
+            return _call(function, (values, *inputs), options)
+        return _wrapped(np.array(values, *inputs, **options))
 
     return moved
 
