@@ -271,10 +271,10 @@ def read_study(path: Path) -> Study:
     path = Path(path)
     if path.is_dir():
         path = path / "study.toml"
-    return study_from_table(_toml_content(path), folder=path.resolve().parent, source=str(path))
+    return study_from_table(toml_content(path), folder=path.resolve().parent, source=str(path))
 
 
-def _toml_content(path: Path) -> dict[str, Any]:
+def toml_content(path: Path) -> dict[str, Any]:
     """Read TOML, with the mark that some editors put in front of UTF-8."""
     try:
         return tomllib.loads(path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n"))
@@ -307,7 +307,7 @@ def study_from_table(content: Mapping[str, Any], *, folder: Path, source: str = 
     try:
         return Study(folder=folder, **table)
     except ValidationError as error:
-        raise InputError(f"{source}: {_first_problem(error)}") from None
+        raise InputError(f"{source}: {first_problem(error, Study)}") from None
 
 
 def _with_options(source: str, name: str, state: Any, defaults: dict[str, Any]) -> Any:
@@ -369,12 +369,13 @@ def _toml_problem(message: str) -> str:
     return f"not valid TOML ({message})"
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
+    """Say what is wrong with the tables of a model, and for an unknown key the nearest one."""
     # an unknown key explains a missing one, not the other way round
     problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in problem["loc"] if part != "function-after")
     if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key; {_nearest(str(problem['loc'][-1]), _fields_beside(problem['loc']))}"
+        return f"{where}: unknown key; {_nearest(str(problem['loc'][-1]), _fields_beside(problem['loc'], model))}"
     if problem["type"] == "missing":
         return f"{where}: missing"
     message = problem["msg"].removeprefix("Value error, ")
@@ -382,9 +383,9 @@ def _first_problem(error: ValidationError) -> str:
     return f"{where}: {message}{found}" if where else f"{message}{found}"
 
 
-def _fields_beside(location: tuple[Any, ...]) -> list[str]:
+def _fields_beside(location: tuple[Any, ...], whole: type[BaseModel]) -> list[str]:
     """Return the keys that are known where an unknown one stood."""
-    model: Any = Study
+    model: Any = whole
     for part in location[:-1]:
         field = model.model_fields.get(part)
         annotation = getattr(field, "annotation", None)
