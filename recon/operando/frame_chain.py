@@ -29,6 +29,9 @@ _BLOCK_BYTES = 40 << 20
 # more flagged pixels than this and the neighbours in time are no guide: the sample has jumped
 _MOST_SPOTS = 0.02
 _EDGE_FRACTION = 40
+# air: as bright as the outermost columns but for 1 % (what a thin object takes, several σ of any counting noise
+# over a column and many frames), at a level that a beam can have against the flats
+_AIR_SEED_FRACTION, _DARKEST_AIR, _AIR_LEVELS, _AIR_MARGIN = 64, 0.01, (0.6, 1.5), 5
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,41 @@ def prepare_series_correction(
     InputError
         If an option is wrong, or flats and darks cannot be right.
     """
-    if len(series.flats):
-        return prepare_correction(
-            series, dose="air" if dose == "air" else "none", air_columns=air_columns, spots=spots,
-            counts_per_adu=counts_per_adu,
-        )  # fmt: skip
-    return _without_flats(
-        series, dose=dose, air_columns=air_columns, spots=spots, counts_per_adu=counts_per_adu
+    if not len(series.flats):
+        return _without_flats(
+            series, dose=dose, air_columns=air_columns, spots=spots, counts_per_adu=counts_per_adu
+        )
+    correction = prepare_correction(series, dose="none", spots=spots, counts_per_adu=counts_per_adu)
+    if dose == "none":
+        return correction
+    columns = (
+        _air_of_series(series, correction)
+        if air_columns is None
+        else check_air_columns(air_columns, series.shape[2])
+    )
+    note = () if columns else ("dose: no columns beside the object are air; the beam is not corrected",)
+    return replace(correction, air_columns=columns, notes=(*correction.notes, *note))
+
+
+def _air_of_series(series: Series, correction: Correction) -> tuple[tuple[int, int], ...]:
+    """Columns at the edges that are as bright as the edges themselves, in the mean of frames from the whole series.
+
+    The view does not change in a series, so that many frames show one profile, with little noise.
+    """
+    frames = clean_transmission(sample_views(series), correction)[0]
+    edge = max(3, series.shape[2] // _AIR_SEED_FRACTION)
+    profiles = frames.mean(axis=1, dtype=np.float64)
+    level = np.maximum(profiles[:, :edge].mean(axis=1), profiles[:, -edge:].mean(axis=1))
+    if not _AIR_LEVELS[0] < float(np.median(level)) < _AIR_LEVELS[1]:
+        return ()
+    profile = np.median(profiles / level[:, None], axis=0)
+    is_air = np.abs(profile - 1) < _DARKEST_AIR
+    left = int(np.argmin(is_air)) - _AIR_MARGIN
+    right = int(np.argmin(is_air[::-1])) - _AIR_MARGIN
+    return tuple(
+        region
+        for width, region in ((left, (0, left)), (right, (is_air.size - right, is_air.size)))
+        if width >= edge // 2
     )
 
 

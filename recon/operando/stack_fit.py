@@ -21,6 +21,11 @@ _MODEL_ERROR = 2e-3
 _GROUPS = 5
 # of an interface and of the detector; at zero their derivatives vanish and a fit would stay there
 _LEAST_SPREADS_PX, _LARGEST_SPREAD_PX = (0.02, 0.2), 8.0
+# spread of an interface along the beam beside its bow: an exposure barely tells it from the spread of the
+# detector, but near a strong absorber the two move charge in opposite directions
+INTERFACE_MM = 0.0015
+# standard deviation of a paraboloid along a chord, as a share of its sagitta: √(1/5 − 1/9)
+_BOW_SPREAD = 0.298
 _LARGEST_MISFIT = 0.10
 _LEAST_TRANSMISSION = 1e-5
 
@@ -93,6 +98,7 @@ def fit_stack(
     thickness_mm: tuple[float, ...],
     radius_mm: float,
     core_radius_mm: float,
+    interface_mm: float = INTERFACE_MM,
 ) -> StackGeometry:
     """Fit the stack to the reference profiles of all strips.
 
@@ -107,6 +113,9 @@ def fit_stack(
         Of the pellet.
     core_radius_mm : float
         Of the narrowest layer: strips beyond see fewer layers, their tilt is that of the others.
+    interface_mm : float
+        Largest spread (standard deviation) of an interface along the beam by tilt and roughness; what its bow
+        adds follows from the bow seen across the beam.
 
     Raises
     ------
@@ -121,12 +130,14 @@ def fit_stack(
     weights = strips.widths_mm
     start = _first_guess(np.average(profiles[center], axis=0, weights=weights[center]), nominal)
     model, depths, _ = _fit_groups(profiles[center], sigma[center], [np.arange(center.size)], weights[center], start,
-                                   None, nominal)  # fmt: skip
+                                   None, nominal, interface_mm / pixel)  # fmt: skip
     offsets = _follow(profiles, sigma, strips, model, depths[0], core)
     aligned = shift_profiles(profiles, offsets)
+    slope, bow = _tilt_and_bow(strips, offsets, core, radius_mm)
+    spread_mm = float(np.hypot(interface_mm, 1e-3 * _BOW_SPREAD * bow))
     groups = [np.flatnonzero(np.isin(core, part)) for part in np.array_split(core, _GROUPS) if part.size]
     model, group_depths, spread = _fit_groups(
-        aligned[core], sigma[core], groups, weights[core], model, depths[0], nominal
+        aligned[core], sigma[core], groups, weights[core], model, depths[0], nominal, spread_mm / pixel
     )
     misfit = _misfit(
         model, np.average(aligned[center], axis=0, weights=weights[center]), group_depths[len(groups) // 2]
@@ -137,7 +148,6 @@ def fit_stack(
             f"transmission along the rows (it is off by up to {100 * misfit:.0f} %); check order, thickness_mm, "
             "pixel_size_mm and flip"
         )
-    slope, bow = _tilt_and_bow(strips, offsets, core, radius_mm)
     return StackGeometry(
         names, model, strips, offsets, _all_depths(aligned, sigma, model, group_depths[len(groups) // 2]), spread, slope,
         bow, misfit, pixel,
@@ -174,7 +184,7 @@ def _first_guess(profile: Float, nominal: Float) -> StackModel:
 
 def _fit_groups(
     profiles: Float, sigma: Float, groups: list[NDArray[np.int64]], weights: Float, start: StackModel,
-    depths: Float | None, nominal: Float,
+    depths: Float | None, nominal: Float, interface_px: float,
 ) -> tuple[StackModel, Float, Float]:  # fmt: skip
     """Fit one set of boundaries and widths to several mean profiles, each with its own line integrals."""
     means = np.stack([np.average(profiles[group], axis=0, weights=weights[group]) for group in groups])
@@ -187,10 +197,12 @@ def _fit_groups(
         first = np.stack([fit_depths(mean, error, start, depths) for mean, error in pairs])
     problem = _JointFit(means, noise, nominal, start.rows, first.shape)
     edges = start.boundaries.size
-    begin = np.concatenate([start.boundaries, [start.interface_sigma, start.blur_sigma], first.ravel()])
+    interface_px = max(interface_px, 2 * _LEAST_SPREADS_PX[0])
+    spreads = [min(start.interface_sigma, 0.9 * interface_px), start.blur_sigma]
+    begin = np.concatenate([start.boundaries, spreads, first.ravel()])
     scale = np.concatenate([np.full(edges + 2, 0.2), np.full(first.size, 0.05)])
     low, high = np.full(begin.size, -np.inf), np.full(begin.size, np.inf)
-    low[edges : edges + 2], high[edges : edges + 2] = _LEAST_SPREADS_PX, _LARGEST_SPREAD_PX
+    low[edges : edges + 2], high[edges : edges + 2] = _LEAST_SPREADS_PX, (interface_px, _LARGEST_SPREAD_PX)
     found = least_squares(
         problem.residual, begin, jac=problem.jacobian, x_scale=scale, bounds=(low, high), max_nfev=60
     )

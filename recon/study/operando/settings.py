@@ -74,6 +74,7 @@ class StackSettings(Section):
     radius_mm: Positive
     core_radius_mm: Positive | None = None
     axis_column: Finite | None = None
+    interface_um: Positive = 1.5
 
     @model_validator(mode="after")
     def _consistent(self) -> "StackSettings":
