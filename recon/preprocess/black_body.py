@@ -64,17 +64,6 @@ class BlackBodyFrames:
             air=_air_mask(correction), dots=None if self.mask is None else dot_labels(self.mask),
         )  # fmt: skip
 
-    def notes(self, correction: Correction) -> list[str]:
-        """Say what the grid told."""
-        found = correction.background
-        if not isinstance(found, BlackBodyBackground):
-            return []
-        return [
-            f"scatter: {len(found.places)} black bodies at {self.scan.shape[0]} angles see "
-            f"{100 * found.levels.min():.2g} to {100 * found.levels.max():.2g} % of the open beam behind the "
-            f"sample, {100 * found.open_levels.mean():.2g} % without it"
-        ]
-
 
 def _air_mask(correction: Correction) -> NDArray[np.bool_] | None:
     if not correction.air_columns:

@@ -110,7 +110,6 @@ def _learn_from_views(
             notes.append("dose: no columns beside the object are air in every view; it is not corrected")
     if black_body is not None:
         draft = replace(draft, background=black_body.background(draft))
-        notes += black_body.notes(draft)
     return replace(draft, notes=tuple(notes))
 
 

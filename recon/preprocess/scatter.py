@@ -27,6 +27,7 @@ CORE_FRACTION = 0.5
 # against what a disc of the same inner radius covers
 ROUNDNESS = (0.6, 2.0)
 CLIP_SIGMA = 4.0
+ANGLES_FOR_HITS = 5
 OUTSIDE_DOTS = 1.6
 
 
@@ -196,7 +197,7 @@ def measure_background(
     labels = find_dots(beam) if dots is None else np.asarray(dots)
     surface = smooth_surface(_places(labels), beam.shape)
     open_levels = _levels(beam, labels)
-    levels = np.stack([_levels(frame, labels) for frame in frames])
+    levels = _without_hits(np.stack([_levels(frame, labels) for frame in frames]), angles)
     shade = float(beam.mean(dtype=np.float64))
     clear = None if air is None else air & _away_from(labels)
     if clear is not None and clear.any():
@@ -229,6 +230,18 @@ def _clipped_mean(values: Float32) -> float:
     return float(
         values[distance <= max(CLIP_SIGMA * 1.4826 * np.median(distance), 1e-6)].mean(dtype=np.float64)
     )
+
+
+def _without_hits(levels: Float, angles: NDArray[np.floating]) -> Float:
+    """Replace levels (angle, dot) that a gamma hit has raised: the angles beside them do not see it."""
+    if len(levels) < ANGLES_FOR_HITS:
+        return levels
+    order = np.argsort(np.mod(np.asarray(angles, np.float64).ravel(), 2 * np.pi), kind="stable")
+    usual = np.empty_like(levels)
+    usual[order] = ndimage.median_filter(levels[order], (ANGLES_FOR_HITS, 1), mode="nearest")
+    excess = levels - usual
+    limit = CLIP_SIGMA * 1.4826 * float(np.median(np.abs(excess))) + 1e-6
+    return np.where(excess > 1.5 * limit, usual, levels)
 
 
 def _away_from(labels: Labels) -> NDArray[np.bool_]:

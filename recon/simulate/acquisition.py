@@ -14,16 +14,24 @@ from numpy.typing import NDArray
 from deltamu.kernels.backend import thread_count
 from deltamu.recon.atomic import PARTIAL, disk_errors, write_json
 from deltamu.recon.errors import InputError
-from deltamu.recon.simulate.detector import Detector, ScanGains, beam_doses, drifting_gains, expose
-from deltamu.recon.simulate.scan_files import KINDS, WRITERS, Kind, ScanPlan
+from deltamu.recon.simulate.detector import (
+    Detector,
+    ScanGains,
+    beam_doses,
+    black_body_grid,
+    drifting_gains,
+    expose,
+)
+from deltamu.recon.simulate.scan_files import KINDS, WRITERS, Kind, ScanPlan, black_body_path
 from deltamu.recon.simulate.transmission import Scene, clean_transmission
 
 Raw = NDArray[np.uint16]
 Array = NDArray[np.float32]
 
 # raised when the same settings give other frames than before, so that old scans are not taken for new ones
-SIMULATION_VERSION = 1
+SIMULATION_VERSION = 2
 _FRAMES_PER_BLOCK = 32
+_SECOND_ACQUISITION = 1000
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ def is_complete(folder: Path, identity: ScanIdentity) -> bool:
     if not stamp.is_file():
         raise InputError(f"{path}: exists and was not simulated here; choose another folder")
     found = json.loads(stamp.read_text(encoding="utf-8"))
-    return found == {**asdict(identity), "bytes": _size(path)}
+    return found == {**asdict(identity), "bytes": _size(path) + _size(black_body_path(path))}
 
 
 def acquire(
@@ -91,11 +99,22 @@ def acquire(
         try:
             partial.parent.mkdir(parents=True, exist_ok=True)
             _record(partial, identity, scene(), detector, progress)
-            _remove(target)
-            write_json(_stamp_path(folder, identity.state), {**asdict(identity), "bytes": _size(partial)})
-            os.replace(partial, target)
+            _put_in_place(partial, target, folder, identity)
         finally:
             _remove(partial)
+            _remove(black_body_path(partial))
+
+
+def _put_in_place(partial: Path, target: Path, folder: Path, identity: ScanIdentity) -> None:
+    """Name the finished files; the scan itself last."""
+    pairs = [(black_body_path(partial), black_body_path(target)), (partial, target)]
+    total = sum(_size(made) for made, _ in pairs)
+    for _, place in pairs:
+        _remove(place)
+    write_json(_stamp_path(folder, identity.state), {**asdict(identity), "bytes": total})
+    for made, place in pairs:
+        if made.exists():
+            os.replace(made, place)
 
 
 def _record(
@@ -128,16 +147,56 @@ def _record(
         for kind, start, frames in camera.blocks(pool):
             writer.put(kind, start, frames)
             progress(plan.frames + plan.first(kind) + start + len(frames), steps)
+        if scene.beam.black_bodies:
+            _record_black_bodies(black_body_path(path), identity, scene, detector, transmission, pool)
+
+
+def _record_black_bodies(
+    path: Path,
+    identity: ScanIdentity,
+    scene: Scene,
+    detector: Detector,
+    transmission: Array,
+    pool: ThreadPoolExecutor,
+) -> None:
+    """Take some of the views, and the open beam, again behind a grid of black bodies."""
+    views = np.linspace(0, scene.preset.views, scene.beam.black_bodies, endpoint=False).astype(int)
+    instrument = detector.instrument
+    counts: dict[Kind, int] = {
+        "darks": instrument.darks,
+        "flats_before": instrument.flats // 2,
+        "projections": views.size,
+        "flats_after": instrument.flats // 2,
+    }
+    plan = ScanPlan(
+        counts,
+        (scene.preset.rows, scene.preset.columns),
+        scene.preset.angles_deg[views],
+        pixel_size_mm=scene.preset.pixel_size_mm,
+        frame_s=instrument.frame_s,
+    )
+    camera = _Camera(detector, identity, plan, transmission[views], grid=black_body_grid(scene.preset))
+    with WRITERS[identity.state][1](path, plan) as writer:
+        for kind, start, frames in camera.blocks(pool):
+            writer.put(kind, start, frames)
 
 
 class _Camera:
     """Draws the frames of one scan; each has its own random numbers, whatever the blocks and threads."""
 
     def __init__(
-        self, detector: Detector, identity: ScanIdentity, plan: ScanPlan, transmission: Array
+        self,
+        detector: Detector,
+        identity: ScanIdentity,
+        plan: ScanPlan,
+        transmission: Array,
+        *,
+        grid: Array | None = None,
     ) -> None:
-        seed, index = identity.seed, identity.state_index
-        self._detector, self._identity, self._plan = detector, identity, plan
+        # another acquisition has other random numbers
+        seed, index = identity.seed, identity.state_index + (0 if grid is None else _SECOND_ACQUISITION)
+        self._seed, self._index, self._grid = seed, index, grid
+        self._detector, self._plan = detector, plan
         self._transmission = transmission
         self._gains: ScanGains = drifting_gains(detector, seed=seed, state_index=index)
         self._doses = beam_doses(detector.instrument, plan.frames, seed=seed, state_index=index)
@@ -155,7 +214,7 @@ class _Camera:
 
     def _frame(self, kind: Kind, number: int) -> Raw:
         frame = self._plan.first(kind) + number
-        rng = np.random.default_rng([self._identity.seed, self._identity.state_index, frame])
+        rng = np.random.default_rng([self._seed, self._index, frame])
         gains = {"flats_before": self._gains.before, "flats_after": self._gains.after}
         return expose(
             self._detector,
@@ -163,6 +222,7 @@ class _Camera:
             gains.get(kind, self._gains.scan),
             dose=0.0 if kind == "darks" else float(self._doses[frame]),
             rng=rng,
+            grid=self._grid,
         )
 
 

@@ -18,6 +18,8 @@ Raw = NDArray[np.uint16]
 Float = NDArray[np.float64]
 
 _FULL_SCALE = 65_535
+_GRID_PITCH_MM = 1.7
+_DOT_RADIUS_MM = 0.35
 # order in which a gamma hit spreads over its neighbours
 _CLUSTER = np.array([(0, 0), (0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (-1, -1), (1, -1), (-1, 1)])
 
@@ -127,7 +129,13 @@ def beam_doses(instrument: Instrument, frames: int, *, seed: int, state_index: i
 
 
 def expose(
-    detector: Detector, transmission: Array | None, gain: Array, *, dose: float, rng: np.random.Generator
+    detector: Detector,
+    transmission: Array | None,
+    gain: Array,
+    *,
+    dose: float,
+    rng: np.random.Generator,
+    grid: Array | None = None,
 ) -> Raw:
     """Record one frame.
 
@@ -142,11 +150,13 @@ def expose(
         Relative beam of this frame; 0 with the shutter closed.
     rng : Generator
         Of this frame alone.
+    grid : (row, column) array, optional
+        What a grid of black bodies in front of the sample lets through.
     """
     instrument = detector.instrument
     adu = np.full(gain.shape, instrument.offset_adu, np.float32)
     if dose > 0:
-        signal = _count(detector, _expected_counts(detector, transmission, dose), rng)
+        signal = _count(detector, _expected_counts(detector, transmission, dose, grid), rng)
         signal = spread_light(signal, detector.light)
         signal *= gain
         signal *= np.float32(instrument.adu_per_count(detector.preset.counts))
@@ -158,24 +168,45 @@ def expose(
     return np.clip(adu, 0, _FULL_SCALE, out=adu).astype(np.uint16)
 
 
-def _expected_counts(detector: Detector, transmission: Array | None, dose: float) -> Array:
+def _expected_counts(
+    detector: Detector, transmission: Array | None, dose: float, grid: Array | None
+) -> Array:
     level = detector.flux * np.float32(detector.preset.counts * dose)
-    if transmission is None:
+    if transmission is None and grid is None:
         return np.asarray(level * np.float32(1 + detector.beam.background_fraction))
-    return np.asarray(level * _seen(detector, transmission))
+    if transmission is None:
+        transmission = np.ones_like(detector.flux)
+    return np.asarray(level * _seen(detector, transmission, grid))
 
 
-def _seen(detector: Detector, transmission: Array) -> Array:
-    """Transmission with the wide tail of the line spread, scattered neutrons and background."""
+def _seen(detector: Detector, transmission: Array, grid: Array | None) -> Array:
+    """Transmission with the wide tail of the line spread, scattered neutrons and background.
+
+    The grid reaches far beyond the field, so that it takes the same share of what scatters everywhere.
+    """
     beam = detector.beam
-    seen = transmission
+    seen = transmission if grid is None else transmission * grid
+    share = np.float32(1.0 if grid is None else grid.mean())
     if beam.tail_fraction:
-        wide = _smooth(transmission, beam.tail_fwhm_um / (detector.preset.pixel_size_mm * 1e3))
-        seen = (1 - beam.tail_fraction) * seen + beam.tail_fraction * wide
+        wide = _smooth(seen, beam.tail_fwhm_um / (detector.preset.pixel_size_mm * 1e3))
+        seen = np.float32(1 - beam.tail_fraction) * seen + np.float32(beam.tail_fraction) * wide
     if beam.scatter_fraction:
         missing = _smooth_coarse(1 - transmission, beam.scatter_fwhm_mm / detector.preset.pixel_size_mm)
-        seen = seen + beam.scatter_fraction * missing
-    return np.asarray(seen + beam.background_fraction, np.float32) if beam.background_fraction else seen
+        seen = seen + share * np.float32(beam.scatter_fraction) * missing
+    if not beam.background_fraction:
+        return seen
+    return np.asarray(seen + share * np.float32(beam.background_fraction), np.float32)
+
+
+def black_body_grid(preset: Preset) -> Array:
+    """What a regular grid of black discs in front of the sample lets through, (row, column)."""
+    pitch, radius = _GRID_PITCH_MM / preset.pixel_size_mm, _DOT_RADIUS_MM / preset.pixel_size_mm
+    away = []
+    for pixels in (preset.rows, preset.columns):
+        position = np.arange(pixels) - (pixels - 1) / 2
+        away.append(position % pitch - pitch / 2)
+    rim = np.hypot(away[0][:, None], away[1][None, :]) - radius
+    return np.clip(rim + 0.5, 1e-4, 1).astype(np.float32)
 
 
 def _smooth(image: Array, fwhm_px: float) -> Array:

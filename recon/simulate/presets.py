@@ -89,6 +89,8 @@ class Beam:
         Tilt of the rotation axis in the plane of the detector; the axis moves to larger columns with the row.
     jitter_px : float
         Standard deviation of the shift of a view, both directions.
+    black_bodies : int
+        Views that are taken again behind a grid of black bodies; 0: no such acquisition.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Beam:
     scatter_fwhm_mm: float = 4.0
     roll_deg: float = 0.0
     jitter_px: float = 0.0
+    black_bodies: int = 0
 
     @property
     def neutron_fwhm_um(self) -> float:
@@ -123,6 +126,7 @@ BEAMS = {
         background_fraction=0.005,
         roll_deg=0.1,
         jitter_px=0.1,
+        black_bodies=25,
     ),
 }
 

@@ -201,6 +201,12 @@ class DataExchangeWriter(_Hdf5Writer):
         self._stacks[kind][start : start + len(frames)] = frames
 
 
+def black_body_path(path: str | Path) -> Path:
+    """Where the acquisition behind a black-body grid lies, beside the scan it belongs to."""
+    scan = Path(path)
+    return scan.with_name(f"{scan.stem}_black_body{scan.suffix}")
+
+
 WRITERS: Mapping[str, tuple[str, type[TiffFolderWriter] | type[NxTomoWriter] | type[DataExchangeWriter]]] = {
     "pristine": ("raw/pristine", TiffFolderWriter),
     "discharged": ("raw/discharged.nxs", NxTomoWriter),

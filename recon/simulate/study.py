@@ -31,7 +31,7 @@ from deltamu.recon.simulate.field import PelletField
 from deltamu.recon.simulate.lithiation import Lithiation, make_lithiation
 from deltamu.recon.simulate.poses import axis_column, body_registration, sample_pose, view_geometry
 from deltamu.recon.simulate.presets import Beam, Instrument, Preset, find_beam, find_preset
-from deltamu.recon.simulate.scan_files import WRITERS
+from deltamu.recon.simulate.scan_files import WRITERS, black_body_path
 from deltamu.recon.simulate.textures import Textures, make_textures
 from deltamu.recon.simulate.transmission import Scene
 from deltamu.recon.simulate.truth import (
@@ -56,9 +56,13 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class SimulatedScan:
-    """A raw scan: its path relative to the study, and what its reader has to be told."""
+    """A raw scan: its path relative to the study, and what its reader has to be told.
+
+    `black_body` is the path of the acquisition behind a grid, where there is one.
+    """
 
     path: str
+    black_body: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -105,6 +109,8 @@ class SimulatedStudy:
         Reference wavelength.
     charge_mah : mapping of change to charge
         As the cycler counted it, positive for lithium into the cathode; empty when nothing was cycled.
+    beam : Beam
+        As the instrument's scientists know it: spectrum and line spread.
     center_px : float
         True column of the rotation axis.
     noise : NoiseFacts
@@ -121,6 +127,7 @@ class SimulatedStudy:
     housing_radius_mm: tuple[float, float]
     wavelength_angstrom: float
     charge_mah: Mapping[str, float]
+    beam: Beam
     center_px: float
     noise: NoiseFacts
     truth: Path
@@ -434,7 +441,8 @@ class _Builder:
         }
         return SimulatedStudy(
             folder=folder,
-            scans={state: SimulatedScan(WRITERS[state][0]) for state in STATES},
+            scans={state: _scan_of(state, given.beam) for state in STATES},
+            beam=given.beam,
             pixel_size_mm=given.preset.pixel_size_mm,
             layer_order=LAYERS,
             layer_thickness_mm=tuple(round(thickness[name], 4) for name in LAYERS),
@@ -458,6 +466,11 @@ class _Builder:
             gain_drift=instrument.gain_drift,
             light_taps=tuple(float(tap) for tap in self.detector.light),
         )
+
+
+def _scan_of(state: str, beam: Beam) -> SimulatedScan:
+    path = WRITERS[state][0]
+    return SimulatedScan(path, black_body_path(path).as_posix() if beam.black_bodies else None)
 
 
 def _resolution_um(preset: Preset, beam: Beam) -> float:

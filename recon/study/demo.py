@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from deltamu.recon.atomic import write_json
 from deltamu.recon.errors import InputError
 from deltamu.recon.report.page import write_report
-from deltamu.recon.simulate.presets import find_preset
+from deltamu.recon.simulate.presets import Beam, find_preset
 from deltamu.recon.simulate.study import SimulatedStudy, describe_study, simulate_study
 from deltamu.recon.study.pipeline import plan_study, run
 from deltamu.recon.study.plan import StatePlan, check_disk
@@ -83,7 +83,10 @@ def run_demo(
 
 def draft_of(simulated: SimulatedStudy, *, preset: str, beam: str) -> StudyDraft:
     """Write down what the experimenter knows of a simulated study."""
-    states = {name: {"scan": source.path, **source.options} for name, source in simulated.scans.items()}
+    states = {
+        name: {"scan": source.path, "black_body": source.black_body, **source.options}
+        for name, source in simulated.scans.items()
+    }
     return StudyDraft(
         name=f"Li-S cell, simulated ({preset}, {beam} beam)",
         states=states,
@@ -98,7 +101,25 @@ def draft_of(simulated: SimulatedStudy, *, preset: str, beam: str) -> StudyDraft
         charge_mah=dict(simulated.charge_mah),
         wavelength_angstrom=simulated.wavelength_angstrom,
         housing_radius_mm=simulated.housing_radius_mm,
+        beam=_beam_tables(simulated.beam),
     )
+
+
+def _beam_tables(beam: Beam) -> dict[str, dict[str, object]]:
+    """Corrections that the beam needs, with what an instrument's scientists know of it."""
+    tables: dict[str, dict[str, object]] = {}
+    if beam.black_bodies:
+        tables["scatter"] = {"method": "black_body"}
+    if beam.tail_fraction:
+        tables["line_spread"] = {"tail_fraction": beam.tail_fraction, "tail_fwhm_um": beam.tail_fwhm_um}
+    if beam.spectrum is not None:
+        tables["hardening"] = {
+            "method": "spectrum",
+            "shortest_angstrom": beam.spectrum.shortest_angstrom,
+            "shape": beam.spectrum.shape,
+            "scale_angstrom": beam.spectrum.scale_angstrom,
+        }
+    return tables
 
 
 def outcome_text(output: Path, summary: dict[str, object]) -> str:

@@ -27,10 +27,9 @@ from deltamu.recon.change.uncertainty import (
     readout_standard_error,
     registration_readout_error,
 )
-from deltamu.recon.preprocess.correction import open_beam_variance
 from deltamu.recon.solvers.noise import ring_response
 from deltamu.recon.study.comparison import Registered, layer_settings
-from deltamu.recon.study.from_scans import ScannedState, fbp_options
+from deltamu.recon.study.from_scans import ScannedState, fbp_options, shared_variance
 from deltamu.recon.study.interpolation_error import interpolation_shifts
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.settings import split_change
@@ -225,9 +224,7 @@ def _noise_of_states(
         state = scanned[name]
         response = ring_response(state.scan.shape[2], radii_px=plan.radii_px, **fbp_options(context, state))
         found.append(
-            StateNoise(
-                subsets[name][which], response, open_beam_variance(state.correction).astype(np.float64)
-            )
+            StateNoise(subsets[name][which], response, shared_variance(context, state).astype(np.float64))
         )
     return found
 

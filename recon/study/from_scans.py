@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.recon.preprocess.black_body import BlackBodyFrames
 from deltamu.recon.preprocess.center import find_center
 from deltamu.recon.preprocess.correction import (
     Correction,
@@ -14,15 +15,18 @@ from deltamu.recon.preprocess.correction import (
     line_integral_variance,
     open_beam_variance,
 )
+from deltamu.recon.preprocess.line_spread import LineSpreadTail
 from deltamu.recon.preprocess.prepare import prepare_correction
 from deltamu.recon.preprocess.stripes import judge_stripes, remove_stripes, stripe_scores
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.solvers.fbp import fbp
 from deltamu.recon.solvers.noise import fbp_variance, ring_variance
 from deltamu.recon.study.checkpoint import PieceKey
+from deltamu.recon.study.hardened_rows import linear_rows
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.plan import FRAMES_PER_BLOCK
 from deltamu.recon.study.run_context import PIECES_VERSION, RunContext, Slabs
+from deltamu.recon.study.sources import open_black_body
 from deltamu.recon.volumes.blocks import BlockArray, create_stack
 from deltamu.recon.volumes.image import finish_image
 
@@ -64,14 +68,20 @@ class ScannedState:
 def prepare_state(context: RunContext, name: str, scan: Scan) -> ScannedState:
     """Read what every frame is corrected with, and find the centre of rotation."""
     options = context.study.preprocess
+    grid = open_black_body(context.study, name)
     correction = prepare_correction(
         scan,
         dose=options.dose,
         air_columns=options.air_columns,
         spots=options.spots,
         counts_per_adu=options.counts_per_adu,
+        black_body=None if grid is None else BlackBodyFrames(grid, scan.angles),
+        scatter_fraction=options.scatter.fraction,
+        tail=_tail(context, name),
     )
-    settings = settings_hash(PIECES_VERSION, "line integrals", scan.fingerprint, options)
+    frames = options.model_dump(exclude={"hardening", "stripes"})
+    known = None if grid is None else grid.fingerprint
+    settings = settings_hash(PIECES_VERSION, "line integrals", scan.fingerprint, known, frames)
     centering = _centering(context, name, scan, correction, settings)
     for warning in (*correction.notes, *centering["warnings"]):
         context.warn(f"{name}: {warning}")
@@ -80,7 +90,9 @@ def prepare_state(context: RunContext, name: str, scan: Scan) -> ScannedState:
 
 def reconstruct_state(context: RunContext, state: ScannedState) -> str:
     """Write the attenuation of a state and its sigma; return the hash of what they depend on."""
-    settings = settings_hash(state.settings, state.center, context.study.reconstruction)
+    settings = settings_hash(
+        state.settings, state.center, context.study.reconstruction, _settings_of_rows(context)
+    )
     group = f"states/{state.name}"
     images = [context.image(state.name, group, name, unit="cm^-1") for name in ("attenuation", "sigma")]
     total = images[0].slabs
@@ -119,12 +131,33 @@ def starved_rows(context: RunContext, state: ScannedState) -> NDArray[np.bool_]:
 
 
 def read_rows(context: RunContext, state: ScannedState, first: int, stop: int) -> tuple[Array, Array]:
-    """Line integrals of detector rows and their counting variance, (angle, row, column); stripes removed."""
+    """Line integrals of detector rows and their counting variance, (angle, row, column).
+
+    Stripes are removed and the hardening of the beam is undone.
+    """
     stored = _line_integrals(context, state.name, state.scan, state.correction, state.settings)
     rows = np.ascontiguousarray(stored[:, first:stop, :], np.float32)
     dose = np.asarray(frame_facts(context, state)["dose"])
     variance = line_integral_variance(rows, dose, state.correction, rows=slice(first, stop))
-    return remove_stripes(rows, mode="on") if has_stripes(context, state) else rows, variance
+    if has_stripes(context, state):
+        rows = remove_stripes(rows, mode="on")
+    linear, slope = linear_rows(context, state, stored, rows, first=first)
+    if slope is not None:
+        slope *= slope
+        variance *= slope
+    return linear, variance
+
+
+def shared_variance(context: RunContext, state: ScannedState) -> Array:
+    """Variance (row, column) of a line integral that is the same in every view, hardening undone.
+
+    The sample is round enough that the first views tell how it grows.
+    """
+    shared = open_beam_variance(state.correction)
+    stored = _line_integrals(context, state.name, state.scan, state.correction, state.settings)
+    rows = np.ascontiguousarray(stored[:FRAMES_PER_BLOCK], np.float32)
+    slope = linear_rows(context, state, stored, rows, first=0)[1]
+    return shared if slope is None else shared * np.mean(slope**2, axis=0)
 
 
 def has_stripes(context: RunContext, state: ScannedState) -> bool:
@@ -189,9 +222,27 @@ def _reconstruct_rows(context: RunContext, state: ScannedState, first: int, stop
     attenuation = fbp(rows, state.scan.angles, padding=context.study.reconstruction.padding, **options)
     autocorrelation = state.correction.noise.autocorrelation
     variance = fbp_variance(counted, state.scan.angles, autocorrelation=autocorrelation, **options)
-    shared = open_beam_variance(state.correction)[first:stop]
+    shared = shared_variance(context, state)[first:stop]
     variance += ring_variance(shared, autocorrelation=autocorrelation, **options)
     return attenuation, np.sqrt(variance)
+
+
+def _settings_of_rows(context: RunContext) -> list[Any]:
+    """What happens to the line integrals of a state when they are read."""
+    options = context.study.preprocess
+    if options.hardening.method == "none":
+        return [options.stripes]
+    layers, wavelength = context.study.layers, context.study.lithium.wavelength_angstrom
+    return [options.stripes, options.hardening, wavelength, None if layers is None else layers.radius_mm]
+
+
+def _tail(context: RunContext, name: str) -> LineSpreadTail | None:
+    given = context.study.preprocess.line_spread
+    if given.tail_fwhm_um is None:
+        return None
+    return LineSpreadTail(
+        given.tail_fraction, given.tail_fwhm_um / 1e3 / context.plan.state(name).voxel_size_mm
+    )
 
 
 def _line_integrals(

@@ -11,7 +11,7 @@ from deltamu.recon.study.template import StudyDraft, write_draft
 
 SCAN_SUFFIXES = (".nxs", ".h5", ".hdf5", ".hdf", ".tif", ".tiff", ".npy", ".zarr")
 IMAGE_SUFFIXES = (".tif", ".tiff", ".fits", ".fit")
-NOT_SCANS = re.compile(r"(flat|dark|ob|open_?beam|df|dc|truth|result)", re.IGNORECASE)
+NOT_SCANS = re.compile(r"(flat|dark|ob|open_?beam|df|dc|truth|result|.*_black_body$)", re.IGNORECASE)
 
 
 def write_new_study(folder: Path) -> Path:

@@ -16,7 +16,9 @@ from deltamu.recon.scans.scan import Scan
 from deltamu.recon.study.change_chain import Comparison
 from deltamu.recon.study.checkpoint import PieceKey, checkpoint
 from deltamu.recon.study.from_scans import STARVED_ROW, ScannedState, frame_facts
+from deltamu.recon.study.hardened_rows import hardening_facts, leaves_out_casing
 from deltamu.recon.study.run_context import RunContext
+from deltamu.recon.study.settings import LineSpreadSettings, ScatterSettings
 from deltamu.recon.volumes.volume import Volume
 
 SCHEMA = 1
@@ -68,7 +70,7 @@ def _summary(
         "peak_memory_bytes": peak_memory_bytes(),
         "reconstruction": study.reconstruction.model_dump(),
         "corrections": _corrections(context, scanned),
-        "states": {name: _state(name, source, scanned, facts) for name, source in sources.items()},
+        "states": {name: _state(context, name, source, scanned, facts) for name, source in sources.items()},
     }
     if compared is not None and study.layers is not None:
         lithium = study.lithium
@@ -91,7 +93,11 @@ def _summary(
 
 
 def _state(
-    name: str, source: Scan | Volume, scanned: Mapping[str, ScannedState], facts: Mapping[str, Any]
+    context: RunContext,
+    name: str,
+    source: Scan | Volume,
+    scanned: Mapping[str, ScannedState],
+    facts: Mapping[str, Any],
 ) -> dict[str, Any]:
     if isinstance(source, Volume):
         return {"source": source.name, "unit": source.unit, "notes": list(source.notes)}
@@ -107,7 +113,22 @@ def _state(
         "spots_fraction": frames["spots_fraction"],
         "starved_fraction": float(np.mean(frames["starved_fraction"])),
         "noise_origin": state.correction.noise.origin,
+        **_background_facts(state),
+        **hardening_facts(context, name),
         "notes": list(source.notes),
+    }
+
+
+def _background_facts(state: ScannedState) -> dict[str, Any]:
+    """Share of the open beam that was subtracted as background, with and without the sample."""
+    background = state.correction.background
+    if background is None:
+        return {}
+    views = np.linspace(0, state.scan.shape[0] - 1, 8).round().astype(int)
+    behind = float(np.mean([background.of_view(int(view)).mean() for view in views]))
+    return {
+        "background_percent": 100 * behind,
+        "background_open_beam_percent": 100 * float(background.open_beam.mean()),
     }
 
 
@@ -180,9 +201,40 @@ def _corrections(context: RunContext, scanned: Mapping[str, ScannedState]) -> di
         "dose": "each frame by air beside the sample" if options.dose == "air" else False,
         "spots": "selective local median" if options.spots else False,
         "stripes": stripes.get(options.stripes, False),
-        "scatter": False,
-        "hardening": False,
+        "scatter": _scatter_text(options.scatter),
+        "line_spread": _line_spread_text(options.line_spread),
+        "hardening": _hardening_text(context),
     }
+
+
+def _scatter_text(given: ScatterSettings) -> str | bool:
+    if given.method == "uniform":
+        return f"a uniform background of {100 * (given.fraction or 0):g} % of the open beam, as stated"
+    return given.method != "none" and "the smooth background behind a black-body grid (Carminati 2019)"
+
+
+def _line_spread_text(given: LineSpreadSettings) -> str | bool:
+    if given.tail_fwhm_um is None:
+        return False
+    return f"a tail of {100 * given.tail_fraction:g} % and {given.tail_fwhm_um:g} µm removed from the transmission"
+
+
+def _hardening_text(context: RunContext) -> str | bool:
+    given = context.study.preprocess.hardening
+    if given.method == "none":
+        return False
+    casing = (
+        "left out first"
+        if leaves_out_casing(context.study)
+        else "taken for absorber (about +5 % on a change)"
+    )
+    if given.method == "polynomial":
+        return f"a polynomial of −ln T fitted to known thicknesses; casing {casing}"
+    return (
+        f"a gamma spectrum inverted to {context.study.lithium.wavelength_angstrom:g} Å with a scattering of "
+        f"{given.scattering_ratio_angstrom:g} Å times the absorption per Å (0.33 instead of 0.131 lowers a change by "
+        f"about 1.5 % at 6 mm); casing {casing}"
+    )
 
 
 def _warn_of_starvation(context: RunContext, facts: Mapping[str, Any]) -> None:

@@ -40,6 +40,7 @@ class StateSettings(Section):
     unit: str | None = None
     dataset: str | None = None
     center: Finite | None = None
+    black_body: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -47,7 +48,7 @@ class StateSettings(Section):
         if (self.scan is None) == (self.volume is None):
             raise ValueError("expected either `scan` (raw projections) or `volume` (reconstructed elsewhere)")
         if self.volume is not None:
-            self._refuse(["center", *self.options], "belongs to a scan, a volume has none")
+            self._refuse(["center", "black_body", *self.options], "belongs to a scan, a volume has none")
         else:
             self._refuse(["voxel_size_mm", "unit", "dataset"], "belongs to a volume; of a scan state `{}`")
         return self
@@ -59,6 +60,56 @@ class StateSettings(Section):
                 raise ValueError(f"{key} {why}".format(_SCAN_KEYS.get(key, "")))
 
 
+class ScatterSettings(Section):
+    """Background of scattered neutrons: from black-body frames of each state, or a stated fraction."""
+
+    method: Literal["none", "black_body", "uniform"] = "none"
+    fraction: Annotated[float, Field(ge=0, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _stated(self) -> "ScatterSettings":
+        if (self.method == "uniform") != (self.fraction is not None):
+            raise ValueError(
+                "fraction goes with method = 'uniform': the background over the open beam, for example 0.02"
+            )
+        return self
+
+
+class LineSpreadSettings(Section):
+    """Wide tail of the line spread, as an edge shows it (`measure_tail`)."""
+
+    tail_fraction: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    tail_fwhm_um: Positive | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> "LineSpreadSettings":
+        if bool(self.tail_fraction) != (self.tail_fwhm_um is not None):
+            raise ValueError("tail_fraction and tail_fwhm_um go together, for example 0.05 and 300")
+        return self
+
+
+class HardeningSettings(Section):
+    """Hardening of a white beam, undone at `lithium.wavelength_angstrom`."""
+
+    method: Literal["none", "spectrum", "polynomial"] = "none"
+    shortest_angstrom: Positive = 0.8
+    shape: Positive = 4.0
+    scale_angstrom: Positive = 0.55
+    scattering_ratio_angstrom: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.131
+    coefficients: tuple[Finite, ...] | None = None
+    deepest: Positive | None = None
+    leave_out_casing: bool = True
+
+    @model_validator(mode="after")
+    def _complete(self) -> "HardeningSettings":
+        if (self.method == "polynomial") != (self.coefficients is not None and self.deepest is not None):
+            raise ValueError(
+                "coefficients and deepest (the largest −ln T that was fitted) go with method = 'polynomial'; "
+                "`fit_hardening` finds both from known thicknesses"
+            )
+        return self
+
+
 class PreprocessSettings(Section):
     """From detector counts to line integrals."""
 
@@ -67,6 +118,9 @@ class PreprocessSettings(Section):
     spots: bool = True
     stripes: Literal["auto", "on", "off"] = "auto"
     counts_per_adu: Positive | None = None
+    scatter: ScatterSettings = ScatterSettings()
+    line_spread: LineSpreadSettings = LineSpreadSettings()
+    hardening: HardeningSettings = HardeningSettings()
 
 
 class CenterSettings(Section):
@@ -212,6 +266,7 @@ class Study(Section):
                     raise ValueError(f"change '{change}': no state '{state}'; {_known(state, self.states)}")
         if len(set(self.changes)) != len(self.changes):
             raise ValueError(f"changes lists one twice: {', '.join(self.changes)}")
+        self._check_preprocess()
         if self.changes and self.layers is None:
             raise ValueError(
                 "changes need a table [layers] (the stack of the cell) to register and to measure depth"
@@ -220,6 +275,20 @@ class Study(Section):
             if change not in self.changes:
                 raise ValueError(f"lithium.charge_mah: '{change}' is not in changes")
         return self
+
+    def _check_preprocess(self) -> None:
+        grids = {name for name, state in self.states.items() if state.black_body is not None}
+        scans = {name for name, state in self.states.items() if state.scan is not None}
+        if self.preprocess.scatter.method == "black_body":
+            if scans - grids:
+                raise ValueError(
+                    f"preprocess.scatter.method = 'black_body': states.{min(scans - grids)}.black_body is missing "
+                    "(path of the acquisition behind the grid)"
+                )
+        elif grids:
+            raise ValueError(
+                f"states.{min(grids)}.black_body is used with preprocess.scatter.method = 'black_body' only"
+            )
 
     @property
     def output_dir(self) -> Path:
@@ -230,6 +299,11 @@ class Study(Section):
         """Absolute path of a state's scan or volume."""
         settings = self.states[state]
         return (self.folder / str(settings.scan or settings.volume)).resolve()
+
+    def black_body_path(self, state: str) -> Path | None:
+        """Absolute path of the acquisition behind a black-body grid."""
+        given = self.states[state].black_body
+        return None if given is None else (self.folder / given).resolve()
 
     def scan_options(self, state: str) -> ScanOptions:
         """Reader options of a state's scan."""
@@ -246,6 +320,8 @@ def settings_text(study: Study) -> str:
         for key in ("scan", "volume"):
             if key in state:
                 state[key] = str(study.state_path(name))
+        if "black_body" in state:
+            state["black_body"] = str(study.black_body_path(name))
     content["output"] = str(study.output_dir)
     return tomlkit.dumps(content)
 

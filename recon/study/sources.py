@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from deltamu.recon.errors import InputError, naming
 from deltamu.recon.preprocess.dose import check_air_columns
+from deltamu.recon.scans.options import ScanOptions
 from deltamu.recon.scans.read import open_scan
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.study.plan import StatePlan
@@ -13,6 +14,10 @@ from deltamu.recon.volumes.read import read_volume
 from deltamu.recon.volumes.volume import Volume
 
 Source = Scan | Volume
+# what holds for every frame of a camera, whatever it shows
+_DETECTOR_OPTIONS = (
+    "format", "combine", "transpose", "flip", "crop_rows", "crop_columns", "bin", "pixel_size_mm", "direction",
+)  # fmt: skip
 
 
 def open_sources(study: Study) -> dict[str, Source]:
@@ -49,6 +54,7 @@ def look_at_sources(study: Study, sources: Mapping[str, Source]) -> None:
             with naming(f"states.{name}"):
                 source.check()
                 _check_flats_exist(source)
+                _check_black_body(study, name, source)
                 _check_columns(study, name, source.shape[2])
 
 
@@ -66,6 +72,17 @@ def source_fingerprint(study: Study, name: str) -> str:
         status = file.stat()
         digest.update(f"{file.name}|{status.st_size}|{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+def open_black_body(study: Study, name: str) -> Scan | None:
+    """Open the acquisition behind a black-body grid, with the crop, binning and flip of the state's scan."""
+    path = study.black_body_path(name)
+    if path is None:
+        return None
+    with naming(f"states.{name}.black_body"):
+        own = study.scan_options(name)
+        kept = {key: getattr(own, key) for key in _DETECTOR_OPTIONS}
+        return open_scan(path, ScanOptions(**kept))
 
 
 def _open_source(study: Study, name: str) -> Source:
@@ -101,6 +118,19 @@ def _check_flats_exist(scan: Scan) -> None:
         raise InputError(
             f"{scan.projections.label}: found no flats; expected at least one open-beam frame: state `flats` "
             "(a folder, file or pattern) or `flats_path` (a dataset)"
+        )
+
+
+def _check_black_body(study: Study, name: str, scan: Scan) -> None:
+    grid = open_black_body(study, name)
+    if grid is None:
+        return
+    grid.check()
+    _check_flats_exist(grid)
+    if grid.shape[1:] != scan.shape[1:]:
+        raise InputError(
+            f"black_body: found frames of {grid.shape[1:]} pixels, the scan has {scan.shape[1:]}; "
+            "expected the same camera"
         )
 
 

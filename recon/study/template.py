@@ -25,6 +25,8 @@ class StudyDraft:
     changes : tuple of str
     charge_mah : mapping
         Charge that the cycler counted, per change.
+    beam : mapping of table to its values
+        Corrections for the beam (scatter, line_spread, hardening); commented examples for those left out.
     """
 
     name: str
@@ -36,6 +38,7 @@ class StudyDraft:
     charge_mah: Mapping[str, float] = field(default_factory=dict)
     wavelength_angstrom: float = 2.6
     housing_radius_mm: tuple[float, float] | None = None
+    beam: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 EXAMPLE_LAYERS = {
@@ -54,7 +57,7 @@ def write_draft(path: Path, draft: StudyDraft) -> Path:
 def draft_text(draft: StudyDraft) -> str:
     """Return the text of a commented study.toml."""
     parts = [_head(draft), _scan(draft), *(_state(name, table) for name, table in draft.states.items())]
-    parts += [_layers(draft), _options(), _registration(draft), _lithium(draft)]
+    parts += [_layers(draft), _options(draft), _registration(draft), _lithium(draft)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -97,15 +100,45 @@ def _layers(draft: StudyDraft) -> str:
     return "\n".join(line if line.startswith("#") else mark + line for line in lines)
 
 
-def _options() -> str:
-    return """[preprocess]
+BEAM_EXAMPLES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "scatter": (
+        'black_body: frames behind a grid, states.NAME.black_body = "path"; or "uniform" with fraction = 0.02',
+        {"method": "none"},
+    ),
+    "line_spread": (
+        "wide tail of the line spread, as measured on an edge",
+        {"tail_fraction": 0.05, "tail_fwhm_um": 300.0},
+    ),
+    "hardening": (
+        '"spectrum" (shortest_angstrom, shape, scale_angstrom of a gamma distribution) or "polynomial"; at '
+        "lithium.wavelength_angstrom",
+        {"method": "none", "scattering_ratio_angstrom": 0.131},
+    ),
+}
+
+
+def _beam(draft: StudyDraft) -> str:
+    """Tables of the corrections for the beam; commented where nothing is known."""
+    parts = []
+    for name, (about, example) in BEAM_EXAMPLES.items():
+        mark = "" if name in draft.beam else "# "
+        lines = [f"[preprocess.{name}]", *_assignments(draft.beam.get(name, example))]
+        parts.append("\n".join([f"# {about}", *(mark + line for line in lines)]))
+    return "\n\n".join(parts)
+
+
+def _options(draft: StudyDraft) -> str:
+    return f"{_PREPROCESS}\n\n{_beam(draft)}\n\n{_RECONSTRUCTION}"
+
+
+_PREPROCESS = """[preprocess]
 dose = "air"                   # each frame's dose from air beside the sample, found automatically; "none"
 # air_columns = [[0, 20], [490, 512]]
 spots = true                   # gamma spots and dead pixels
 stripes = "auto"               # only when rings stand above the noise of the open beam; "on", "off"
-# counts_per_adu = 0.2         # detected neutrons per grey level; estimated from the flats when not given
+# counts_per_adu = 0.2         # detected neutrons per grey level; estimated from the flats when not given"""
 
-[reconstruction]
+_RECONSTRUCTION = """[reconstruction]
 method = "fbp"
 filter = "hann"                # ram-lak, shepp-logan, cosine, hamming, hann, parzen
 cutoff = 1.0                   # fraction of the Nyquist frequency

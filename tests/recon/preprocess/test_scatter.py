@@ -120,6 +120,20 @@ def test_background_is_interpolated_over_the_turn():
     )
 
 
+def test_a_gamma_hit_behind_a_dot_is_left_out():
+    """A cluster that fills the core of a dot in one frame: the angles beside it say what is there."""
+    _, _, sample_grid, open_grid = measured()
+    frames = np.repeat(sample_grid[None], 9, axis=0)
+    frames += np.random.default_rng(2).normal(0, 0.002, frames.shape)
+    angles = np.arange(9) * np.pi / 9
+    common = {"angles": angles, "view_angles": angles, "air": air()}
+    clean = measure_background(frames, open_grid, **common)
+    frames[4][find_dots(open_grid) == 7] += 0.8
+    hit = measure_background(frames, open_grid, **common)
+    # a level is the mean of some forty pixels with a noise of 0.002
+    np.testing.assert_allclose(hit.levels, clean.levels, atol=0.002)
+
+
 @pytest.mark.parametrize(
     "places", [[[3, 4]], [[0, 0], [0, 50]], [[0, 0], [0, 50], [0, 90]], [[0, 0], [30, 5], [9, 60]]]
 )

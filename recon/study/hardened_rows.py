@@ -1,0 +1,144 @@
+"""The hardening of the beam in a study: which model, the casing that is left out first, what it changes."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.recon.materials.spectrum import GammaSpectrum
+from deltamu.recon.preprocess.hardening import Hardening, PolynomialHardening, SpectrumHardening, linearise
+from deltamu.recon.scans.scan import Scan
+from deltamu.recon.solvers.casing import casing_line_integrals
+from deltamu.recon.study.checkpoint import PieceKey
+from deltamu.recon.study.journal import settings_hash
+from deltamu.recon.study.run_context import RunContext, Slabs
+from deltamu.recon.study.settings import Study
+from deltamu.recon.volumes.blocks import BlockArray, create_stack
+
+Array = NDArray[np.float32]
+
+# a casing hardly changes along the axis: so many rows are averaged, which takes the noise out
+CASING_ROWS = 16
+# rays whose hardening is reported
+THICK_DEPTH = 0.5
+
+
+def hardening_model(study: Study) -> Hardening | None:
+    """Return the model that the settings name, at the wavelength of the conversion to lithium."""
+    given = study.preprocess.hardening
+    if given.method == "none":
+        return None
+    if given.method == "polynomial":
+        assert given.coefficients is not None
+        assert given.deepest is not None
+        return PolynomialHardening(given.coefficients, given.deepest)
+    spectrum = GammaSpectrum(given.shortest_angstrom, given.shape, given.scale_angstrom)
+    return SpectrumHardening(
+        study.lithium.wavelength_angstrom, spectrum, scattering_ratio_angstrom=given.scattering_ratio_angstrom
+    )
+
+
+def leaves_out_casing(study: Study) -> bool:
+    """Whether the casing is taken out before the hardening is undone."""
+    return study.preprocess.hardening.leave_out_casing and study.layers is not None
+
+
+class TurnedState(Protocol):
+    """What is used of a state that comes from projections."""
+
+    @property
+    def name(self) -> str:
+        """Of the state."""
+
+    @property
+    def scan(self) -> Scan:
+        """Its scan."""
+
+    @property
+    def settings(self) -> str:
+        """Hash of what its line integrals depend on."""
+
+    @property
+    def center(self) -> float:
+        """Column of the rotation axis."""
+
+    @property
+    def pixel_size_mm(self) -> float:
+        """Of the detector at the sample."""
+
+
+def linear_rows(
+    context: RunContext, state: TurnedState, stored: BlockArray, rows: Array, *, first: int
+) -> tuple[Array, Array | None]:
+    """Undo the hardening of detector rows, and say by what their standard deviations grow (None: by nothing).
+
+    Parameters
+    ----------
+    stored : BlockArray
+        Line integrals of the whole state, from which the casing is found.
+    rows : (angle, row, column) array
+        Of the first views, or all.
+    first : int
+        Detector row of the first of them.
+    """
+    model = hardening_model(context.study)
+    if model is None:
+        return rows, None
+    inert = None
+    if leaves_out_casing(context.study):
+        block = (np.arange(rows.shape[1]) + first) // CASING_ROWS
+        inert = _casing(context, state, stored)[: len(rows), block]
+    return linearise(rows, model, inert=inert)
+
+
+def _casing(context: RunContext, state: TurnedState, stored: BlockArray) -> Array:
+    """Line integrals of the casing, (angle, block of rows, column), computed once."""
+    views, rows, columns = stored.shape
+    shape = (views, -(-rows // CASING_ROWS), columns)
+    kept = create_stack(context.work / f"{state.name}_casing", shape=shape, chunks=shape)
+    assert context.study.layers is not None
+    radius = context.study.layers.radius_mm
+
+    def compute() -> tuple[Slabs, Mapping[str, Any]]:
+        mean = _block_means(stored)
+        casing = casing_line_integrals(
+            mean, state.scan.angles, center=state.center, pixel_size_mm=state.pixel_size_mm, radius_mm=radius
+        )
+        return [(kept, casing)], _facts(context.study, mean, casing)
+
+    settings = settings_hash(state.settings, state.center, radius, CASING_ROWS, context.study.preprocess)
+    context.piece(PieceKey("casing", state.name), settings, compute)
+    return np.asarray(kept[:, :, :], np.float32)
+
+
+def _block_means(stored: BlockArray) -> Array:
+    rows = stored.shape[1]
+    means = [
+        stored[:, first : min(first + CASING_ROWS, rows), :].mean(axis=1, dtype=np.float64)
+        for first in range(0, rows, CASING_ROWS)
+    ]
+    return np.ascontiguousarray(np.stack(means, axis=1), np.float32)
+
+
+def _facts(study: Study, mean: Array, casing: Array) -> dict[str, Any]:
+    """How much the correction changes rays through the sample, on the means of rows."""
+    model = hardening_model(study)
+    assert model is not None
+    through = mean - casing
+    thick = through > THICK_DEPTH
+    if not thick.any():
+        return {"uncorrected_percent": None}
+    linear, _ = linearise(mean, model, inert=casing)
+    ratio = float(
+        np.mean(through[thick], dtype=np.float64) / np.mean((linear - casing)[thick], dtype=np.float64)
+    )
+    return {"uncorrected_percent": 100 * (ratio - 1)}
+
+
+def hardening_facts(context: RunContext, name: str) -> dict[str, Any]:
+    """Bias of rays through the sample without the correction, per cent; empty where it was not determined."""
+    if hardening_model(context.study) is None or not leaves_out_casing(context.study):
+        return {}
+    payload = context.journal.payload(PieceKey("casing", name))
+    return {"hardening_uncorrected_percent": payload["uncorrected_percent"]}
