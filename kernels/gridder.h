@@ -6,19 +6,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "gridding_tap.h"
 #include "lane_fft.h"
 
 namespace deltamu {
-
-constexpr int kWidth = 4;        // grid points that a sample touches, along each axis
-constexpr int kHalo = 2;         // grid points beyond each edge; they are folded back periodically
-constexpr int kKernelBins = 4096;  // steps per grid point in the table of the window
-
-// One sample: which, the first grid point it touches, and the window's bin along both axes.
-struct Tap {
-    int32_t sample;
-    uint16_t row, column, row_bin, column_bin;
-};
 
 // Runs of taps that lie in one tile of the grid. Tiles of one colour lie far enough apart for two threads never
 // to write the same grid point; groups of tiles are ordered by chunk of views, then by colour.

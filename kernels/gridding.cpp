@@ -321,12 +321,32 @@ class Gridder {
     TapTable table_;
 };
 
+template <typename T> py::array_t<T> as_array(const std::vector<T> &values) {
+    return py::array_t<T>(py::ssize_t(values.size()), values.data());
+}
+
+// The samples of all views sorted into tiles at once: bytes of the taps, starts of the tiles, and of the colours.
+py::tuple polar_taps(const Dense<double> &cosines, const Dense<double> &sines, int harmonics, int padded, int grid_points,
+                     double voxel_step) {
+    const int views = int(cosines.size());
+    if (cosines.size() != sines.size() || views < 1) throw py::value_error("views: cosines and sines differ in length");
+    if (int64_t(views) * padded > INT32_MAX) throw py::value_error("views: more samples than 32 bits count");
+    if (grid_points < kWidth || grid_points > 60000) throw py::value_error("grid: expected 4 to 60000 points");
+    const TapTable table = make_taps({cosines.data(), sines.data(), views, harmonics, padded, voxel_step, views}, grid_points);
+    const py::ssize_t bytes = py::ssize_t(table.taps.size() * sizeof(Tap));
+    return py::make_tuple(py::array_t<uint8_t>(bytes, reinterpret_cast<const uint8_t *>(table.taps.data())),
+                          as_array(table.tile_start), as_array(table.group_start));
+}
+
 }  // namespace
 
 void bind_gridding(py::module_ &module) {
     module.attr("GRIDDING_WIDTH") = kWidth;
     module.attr("GRIDDING_BINS") = kKernelBins;
     module.attr("GRIDDING_BLOCK") = kBlock;
+    module.attr("GRIDDING_HALO") = kHalo;
+    module.def("polar_taps", &polar_taps, py::arg("cosines").noconvert(), py::arg("sines").noconvert(), py::kw_only(),
+               py::arg("harmonics"), py::arg("padded"), py::arg("grid_points"), py::arg("voxel_step"));
     py::class_<Gridder>(module, "Gridder")
         .def(py::init<const Dense<double> &, const Dense<double> &, const Dense<int64_t> &, const Dense<float> &,
                       const Dense<float> &, int, int, int, double, int>(),

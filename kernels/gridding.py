@@ -15,12 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.kernels import _cpu
-from deltamu.kernels.backend import Cost, thread_count
+from deltamu.kernels import _cpu, gridding_cuda
+from deltamu.kernels.backend import Cost, array_module, thread_count
+from deltamu.kernels.gridding_window import (
+    WIDTH,
+    beatty_beta,
+    correction,
+    even_smooth,
+    grid_points,
+    window_table,
+)
 
 BLOCK: int = _cpu.GRIDDING_BLOCK
-WIDTH: int = _cpu.GRIDDING_WIDTH
-OVERSAMPLING = 1.25
 # samples of a chunk of views stay in a processor's cache between filtering and spreading
 CHUNK_BYTES = 8 << 20
 CELL_BYTES = 128
@@ -42,6 +48,10 @@ class GriddingPlan:
         Sample positions sorted into tiles of the grid.
     phases : (angle, harmonic) complex64 array
         Shift to the rotation axis, times the weight of the view, in the order in which views are worked on.
+    angles, order : (angle,) arrays
+        Angles in that order, radians, and the stored view at each place of it.
+    voxel_step : float
+        Voxel pitch in columns.
     """
 
     views: int
@@ -50,6 +60,9 @@ class GriddingPlan:
     padded: int
     gridder: Any = field(repr=False)
     phases: NDArray[np.complex64] = field(repr=False)
+    angles: NDArray[np.float64] = field(repr=False)
+    order: NDArray[np.int64] = field(repr=False)
+    voxel_step: float
 
 
 def plan_gridding(
@@ -107,7 +120,7 @@ def plan_gridding(
 
 def padded_length(columns: int, reach: int) -> int:
     """Samples of a padded view: twice the columns, or more where the image is larger and would wrap."""
-    return _even_smooth(max(2 * columns, columns + reach))
+    return even_smooth(max(2 * columns, columns + reach))
 
 
 @lru_cache(maxsize=8)
@@ -123,7 +136,9 @@ def _plan(
     half = 0.5 * voxel_step * (1 - size % 2)
     shift = center + half * (np.cos(theta[order]) + np.sin(theta[order]))
     phases = _phase_ramps(shift, factors[order] / padded, harmonics, padded)
-    return GriddingPlan(theta.size, columns, size, padded, gridder, phases)
+    return GriddingPlan(
+        theta.size, columns, size, padded, gridder, phases, theta[order], order.astype(np.int64), voxel_step
+    )
 
 
 def _harmonics(padded: int, voxel_step: float) -> int:
@@ -151,56 +166,20 @@ def _phase_ramps(
 def _gridder(angles: bytes, order: bytes, size: int, padded: int, voxel_step: float) -> Any:
     """Sort the polar samples; independent of the axis position, so that a search for the centre is cheap."""
     theta = np.frombuffer(angles)
-    points = _even_smooth(max(int(np.ceil(OVERSAMPLING * size)), 2 * WIDTH))
-    beta = _beatty_beta(points / size)
+    points = grid_points(size)
+    beta = beatty_beta(points / size)
     return _cpu.Gridder(
         np.cos(theta),
         np.sin(theta),
         np.frombuffer(order, np.int64),
-        _window_table(beta),
-        _correction(size, points, beta),
+        window_table(beta),
+        correction(size, points, beta),
         harmonics=_harmonics(padded, voxel_step),
         padded=padded,
         grid_points=points,
         voxel_step=voxel_step,
         chunk_views=max(16, CHUNK_BYTES // (CELL_BYTES * padded)),
     )
-
-
-def _beatty_beta(oversampling: float) -> float:
-    """Shape of the Kaiser-Bessel window that aliases least, Beatty et al. 2005, equation 5."""
-    return float(np.pi * np.sqrt((WIDTH / oversampling) ** 2 * (oversampling - 0.5) ** 2 - 0.8))
-
-
-def _window_table(beta: float) -> NDArray[np.float32]:
-    """Window at the WIDTH grid points under it, for every bin of the distance to its edge."""
-    edge = np.arange(_cpu.GRIDDING_BINS + 1)[:, None] / _cpu.GRIDDING_BINS
-    position = 2 * (edge + np.arange(WIDTH)) / WIDTH - 1
-    inside = np.maximum(1 - position**2, 0)
-    return np.ascontiguousarray(np.where(inside > 0, np.i0(beta * np.sqrt(inside)), 0), np.float32)
-
-
-def _correction(size: int, points: int, beta: float) -> NDArray[np.float32]:
-    """Reciprocal of the window's transform; the sign alternates because the grid's origin is its middle."""
-    voxel = np.arange(size) - size // 2
-    argument = np.sqrt((beta**2 - (np.pi * WIDTH * voxel / points) ** 2).astype(complex))
-    transform = WIDTH * np.real(np.sinc(1j * argument / np.pi))
-    return np.ascontiguousarray((1 - 2 * (voxel % 2)) / transform, np.float32)
-
-
-def _even_smooth(at_least: int) -> int:
-    """Smallest even product of 2, 3 and 5 that is not below `at_least`."""
-    candidate = max(2, at_least + at_least % 2)
-    while not _is_smooth(candidate):
-        candidate += 2
-    return candidate
-
-
-def _is_smooth(number: int) -> bool:
-    for prime in (2, 3, 5):
-        while number % prime == 0:
-            number //= prime
-    return number == 1
 
 
 def grid_backproject(
@@ -241,6 +220,10 @@ def grid_backproject(
             f"sinograms: found shape {sinograms.shape}, expected ({plan.views}, slices, {plan.columns})"
         )
     slices = sinograms.shape[1]
+    if array_module(sinograms) is not np:
+        return gridding_cuda.grid_backproject(
+            plan, sinograms, response, repeat_edge=repeat_edge, out=out, progress=progress
+        )
     if out is None:
         out = np.empty((slices, plan.size, plan.size), np.float32)
     multipliers = np.ascontiguousarray(response, np.float32)
@@ -262,7 +245,7 @@ def grid_backproject(
 def gridding_cost(views: int, columns: int, size: int) -> Cost:
     """Working memory of `grid_backproject` with its plan; it does not grow with the number of slices."""
     padded = padded_length(columns, size)
-    points = _even_smooth(max(int(np.ceil(OVERSAMPLING * size)), 2 * WIDTH))
+    points = grid_points(size)
     samples = min(views, max(16, CHUNK_BYTES // (CELL_BYTES * padded))) * padded
     buffers = 2 * thread_count() * max(padded, points)
     cells = samples + (points + 4) * (points + 5) + buffers

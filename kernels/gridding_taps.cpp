@@ -7,9 +7,6 @@
 namespace deltamu {
 namespace {
 
-// A tile with the window's overhang (8 + 3 points) is shorter than two tiles: four colours keep writers apart.
-constexpr int kTile = 8;
-
 struct Tiling {
     int along;                                  // tiles along each axis, even
     int keys() const { return along * along; }  // ordered by colour
