@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from deltamu.recon.change.shell_correlation import fourier_shell_correlation
     from deltamu.recon.errors import Cancelled, DeltamuError, InputError, ResourceError
     from deltamu.recon.geometry import RigidTransform
+    from deltamu.recon.preprocess.black_body import BlackBodyFrames
     from deltamu.recon.preprocess.center import CenterResult, find_center
     from deltamu.recon.preprocess.correction import correct_frames
     from deltamu.recon.preprocess.hardening import (
@@ -63,6 +64,7 @@ _PLACES = {
     "change.shell_correlation": ("fourier_shell_correlation",),
     "errors": ("Cancelled", "DeltamuError", "InputError", "ResourceError"),
     "geometry": ("RigidTransform",),
+    "preprocess.black_body": ("BlackBodyFrames",),
     "preprocess.center": ("CenterResult", "find_center"),
     "preprocess.correction": ("correct_frames",),
     "preprocess.hardening": ("PolynomialHardening", "SpectrumHardening", "fit_hardening", "linearise"),
@@ -90,16 +92,16 @@ _PLACES = {
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
-    "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile", "EdgeResponse", "InputError",
-    "LaplaceDepth", "LineSpreadTail", "PolynomialHardening", "Registration", "ResourceError",
-    "RigidTransform", "Scan", "ScanGeometry", "SpectrumHardening", "Tikhonov", "TotalVariation", "Volume",
-    "cgls", "charge_density", "cone_geometry", "correct_frames", "depth_of", "depth_profile", "difference",
-    "export_volume", "fbp", "fbp_direct", "fbp_variance", "fdk", "find_center", "find_layers", "fista",
-    "fit_edge", "fit_hardening", "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask",
-    "line_integrals", "linearise", "lithium_concentration", "measure_background", "measure_tail",
-    "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry", "pdhg", "prepare_correction",
-    "read_scan", "read_study", "read_volume", "register", "remove_stripes", "remove_tail", "resample",
-    "resample_sigma", "run", "scan_from_arrays", "sirt", "transmission",
+    "BlackBodyFrames", "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile",
+    "EdgeResponse", "InputError", "LaplaceDepth", "LineSpreadTail", "PolynomialHardening", "Registration",
+    "ResourceError", "RigidTransform", "Scan", "ScanGeometry", "SpectrumHardening", "Tikhonov",
+    "TotalVariation", "Volume", "cgls", "charge_density", "cone_geometry", "correct_frames", "depth_of",
+    "depth_profile", "difference", "export_volume", "fbp", "fbp_direct", "fbp_variance", "fdk",
+    "find_center", "find_layers", "fista", "fit_edge", "fit_hardening", "fourier_shell_correlation",
+    "inventory", "laplace_depth", "layer_mask", "line_integrals", "linearise", "lithium_concentration",
+    "measure_background", "measure_tail", "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry",
+    "pdhg", "prepare_correction", "read_scan", "read_study", "read_volume", "register", "remove_stripes",
+    "remove_tail", "resample", "resample_sigma", "run", "scan_from_arrays", "sirt", "transmission",
 ]  # fmt: skip
 
 
