@@ -73,7 +73,7 @@ def grid_backproject(
 
 
 def device_gridding_cost(views: int, columns: int, size: int, padded: int) -> Cost:
-    """Device memory of `grid_backproject` with its tables; it does not grow beyond a batch of slices.
+    """Device memory of `grid_backproject` with its tables, for up to BATCH slices; more take no more.
 
     Parameters
     ----------
@@ -83,8 +83,8 @@ def device_gridding_cost(views: int, columns: int, size: int, padded: int) -> Co
     points = grid_points(size)
     # of a pair: the padded view, its spectrum, a transform's workspace; the grid, folded, transformed, a workspace
     pair = 8 * (3 * views * padded + (points + 2 * _cpu.GRIDDING_HALO) ** 2 + 3 * points**2)
-    tables = 12 * views * padded + 8 * views * padded // 2
-    return Cost(0, BATCH // 2 * pair + BATCH * views * columns * 4 + tables)
+    # a tap of 12 bytes per sample, a phase of 8 bytes per two samples
+    return Cost(pair // 2 + 4 * views * columns, 16 * views * padded)
 
 
 @lru_cache(maxsize=4)
@@ -108,7 +108,7 @@ def _tables(
         voxel_step=voxel_step,
     )
     beta = beatty_beta(points / size)
-    return DeviceTables(
+    tables = DeviceTables(
         xp.asarray(taps),
         xp.asarray(tile_start),
         tuple(int(start) for start in colours),
@@ -117,6 +117,9 @@ def _tables(
         xp.asarray(correction(size, points, beta)),
         points,
     )
+    # other streams use them too
+    xp.cuda.get_current_stream().synchronize()
+    return tables
 
 
 def _refuse_unknown(xp: ModuleType, block: Any, first: int) -> None:

@@ -58,5 +58,7 @@ def fake_cupy(cuda_host: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleT
     """CuPy with the CPU as its device, in place of the real one."""
     cupy: ModuleType = cuda_host.FakeCupy()
     monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setitem(sys.modules, "cupyx", cuda_host.FakeCupyx())
     monkeypatch.setattr(cuda_host.Settings, "launches", [])
+    monkeypatch.setattr(cuda_host.Settings, "refused", 0)
     return cupy

@@ -86,13 +86,19 @@ def _encoded(png: bytes) -> str:
     return base64.b64encode(png).decode("ascii")
 
 
+def _device_text(summary: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    device = str(summary.get("device") or known.get("device") or "not stated")
+    reason = summary.get("device_reason")
+    return f"{device} ({reason})" if reason else device
+
+
 def _provenance(content: ReportContent) -> list[tuple[str, str]]:
     """Rows of the last table: what computed this from what."""
     summary = content.summary
     known: Mapping[str, Any] = content.diagnostics.get("provenance") or {}
     rows = [
         ("deltamu", str(summary.get("version") or known.get("version") or "version not stated")),
-        ("device", str(summary.get("device") or known.get("device") or "not stated")),
+        ("device", _device_text(summary, known)),
     ]
     rows += [(f"input {name}", _input_text(entry)) for name, entry in (known.get("inputs") or {}).items()]
     rows += [(f"library {name}", str(version)) for name, version in (known.get("libraries") or {}).items()]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.kernels.backend import Cost
+from deltamu.kernels.backend import Cost, array_module
 from deltamu.kernels.gridding import grid_backproject, gridding_cost, plan_gridding
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import view_weights
@@ -137,7 +137,8 @@ def check_views(
         raise InputError(f"angles: view {int(np.argmin(np.isfinite(theta)))} has no finite angle")
     check_center(center, views.shape[2])
     check_pixel_size(pixel_size_mm)
-    return np.ascontiguousarray(views, np.float32), theta
+    contiguous: Image = array_module(views).ascontiguousarray(views, np.float32)
+    return contiguous, theta
 
 
 def check_center(center: float, columns: int) -> None:
@@ -186,7 +187,8 @@ def _from_axis(columns: int, center: float) -> tuple[NDArray[np.float64], tuple[
 def _check_out(out: Image | None, shape: tuple[int, int, int]) -> None:
     if out is None:
         return
-    if out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous or not out.flags.writeable:
+    writeable = getattr(out.flags, "writeable", True)  # CuPy has no arrays that are not
+    if out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous or not writeable:
         raise InputError(
             f"out: found {out.dtype} {out.shape}, expected a writeable C-contiguous float32 array {shape}"
         )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def agreed_plan(output: Path, study: Study, plan: Plan) -> Plan:
                 f"{output}: begun with {key} {_told(earlier[key])}, now {_told(chosen[key])}; a resumed run must "
                 f"end bit-identical: go back to that, or {_FRESH}"
             )
-    return make_plan(
+    kept = make_plan(
         study,
         plan.states,
         memory=plan.memory_limit,
@@ -47,6 +48,7 @@ def agreed_plan(output: Path, study: Study, plan: Plan) -> Plan:
         device=plan.device,
         compute_rows=earlier["compute_rows"],
     )
+    return replace(kept, device_reason=plan.device_reason)
 
 
 def keep_plan(output: Path, study: Study, plan: Plan) -> None:

@@ -20,6 +20,7 @@ from deltamu.recon.preprocess.prepare import prepare_correction
 from deltamu.recon.preprocess.stripes import judge_stripes, remove_stripes, stripe_scores
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.solvers.fbp import fbp
+from deltamu.recon.solvers.fbp_gpu import fbp_on_gpus
 from deltamu.recon.solvers.noise import fbp_variance, ring_variance
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.hardened_rows import linear_rows
@@ -219,7 +220,10 @@ def _reconstruct_in_blocks(
 def _reconstruct_rows(context: RunContext, state: ScannedState, first: int, stop: int) -> tuple[Array, Array]:
     rows, counted = read_rows(context, state, first, stop)
     options = fbp_options(context, state)
-    attenuation = fbp(rows, state.scan.angles, padding=context.study.reconstruction.padding, **options)
+    reconstruct = fbp_on_gpus if context.plan.device == "gpu" else fbp
+    attenuation = reconstruct(
+        rows, state.scan.angles, padding=context.study.reconstruction.padding, **options
+    )
     autocorrelation = state.correction.noise.autocorrelation
     variance = fbp_variance(counted, state.scan.angles, autocorrelation=autocorrelation, **options)
     shared = shared_variance(context, state)[first:stop]

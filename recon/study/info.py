@@ -6,7 +6,8 @@ from importlib import metadata
 
 import psutil
 
-from deltamu.kernels.backend import gpu_problem, thread_count
+from deltamu.kernels.backend import thread_count
+from deltamu.kernels.gpu_checks import describe_gpus, gpu_problem
 
 OPTIONAL = {
     "astropy": ("FITS scans", "pip install 'deltamu[fits]'"),
@@ -24,12 +25,19 @@ def describe_installation() -> str:
         "libraries: " + ", ".join(f"{name} {metadata.version(name)}" for name in CORE),
         f"processor: {thread_count()} threads used; kernels {_openmp()}",
         f"memory: {memory.total / 2**30:.1f} GiB, {memory.available / 2**30:.1f} GiB free",
-        f"GPU: {gpu_problem() or 'usable by CuPy; this version computes on the CPU'}",
+        f"GPU: {_gpu()}",
     ]
     for module, (purpose, command) in OPTIONAL.items():
         there = importlib.util.find_spec(module) is not None
         lines.append(f"{purpose}: " + ("available" if there else f"not installed ({command})"))
     return "\n".join(lines)
+
+
+def _gpu() -> str:
+    problem = gpu_problem()
+    return (
+        f"none can be used: {problem}" if problem else f"{describe_gpus()}; --device gpu reconstructs on it"
+    )
 
 
 def _openmp() -> str:

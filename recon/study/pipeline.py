@@ -1,14 +1,17 @@
 """The whole chain on one study: plan, run, resume."""
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from deltamu.kernels.backend import resolve_device, thread_count
+from deltamu.kernels.backend import thread_count
+from deltamu.kernels.device import resolve_device
 from deltamu.recon.atomic import write_text
 from deltamu.recon.errors import ResourceError, naming
 from deltamu.recon.report.page import write_report
@@ -19,7 +22,15 @@ from deltamu.recon.study.from_scans import ScannedState, prepare_state, reconstr
 from deltamu.recon.study.from_volumes import import_state
 from deltamu.recon.study.journal import Journal, finished_pieces
 from deltamu.recon.study.lock import RunLock
-from deltamu.recon.study.plan import Plan, StatePlan, check_disk, make_plan, parse_memory, plan_text
+from deltamu.recon.study.plan import (
+    Plan,
+    StatePlan,
+    check_disk,
+    device_text,
+    make_plan,
+    parse_memory,
+    plan_text,
+)
 from deltamu.recon.study.progress import Cancel, Progress, never, silent, stop_if_asked
 from deltamu.recon.study.results import write_results
 from deltamu.recon.study.run_context import RunContext
@@ -34,6 +45,8 @@ from deltamu.recon.study.sources import (
 from deltamu.recon.study.storage import check_output, prepare_output, start_afresh
 from deltamu.recon.volumes.image import set_aside
 from deltamu.recon.volumes.volume import Volume
+
+logger = logging.getLogger(__name__)
 
 
 def run(
@@ -56,6 +69,7 @@ def run(
     cancel : callable, optional
         Asked between pieces; when it says yes the run stops and keeps what is finished.
     device : {"auto", "cpu", "gpu"}
+        On a GPU the attenuation is reconstructed; everything else is computed on the CPU.
     memory : str, optional
         Limit such as "4G"; by default 90 % of what is free.
     fresh : bool
@@ -128,18 +142,17 @@ def plan_study(
     """
     limit = parse_memory(memory or study.run.memory)
     try:
-        chosen = resolve_device("cpu" if device == "auto" else device)
+        chosen = resolve_device(device)
     except RuntimeError as error:
         raise ResourceError(str(error)) from None
-    if chosen.name == "gpu":
-        raise ResourceError(
-            "device: this version computes on the CPU only; leave --device away or use --device cpu"
-        )
-    return make_plan(study, states, memory=limit, threads=thread_count(), device=chosen.name)
+    plan = make_plan(study, states, memory=limit, threads=thread_count(), device=chosen.name)
+    return replace(plan, device_reason=chosen.reason)
 
 
 def _run_stages(context: RunContext, sources: Mapping[str, Source]) -> None:
     write_text(context.output / "study.toml", settings_text(context.study))
+    if context.plan.device_reason:
+        logger.warning("deltamu: computing on the %s", device_text(context.plan))
     context.log("start", version=metadata.version("deltamu"), plan=context.plan.fixed())
     scanned: dict[str, ScannedState] = {}
     hashes: dict[str, str] = {}

@@ -51,6 +51,7 @@ class Plan:
     store_bytes: int
     work_bytes: int
     memory_limit: int
+    device_reason: str = ""
 
     def state(self, name: str) -> StatePlan:
         """Size of one state."""
@@ -168,7 +169,7 @@ def plan_text(plan: Plan) -> str:
             f"{state.name}: {source} → volume {' × '.join(map(str, state.volume))}, voxel {state.voxel_size_mm * 1e3:g} µm"
         )
     lines.append(
-        f"slabs of {plan.slab} rows, {plan.compute_rows} computed at a time, {plan.threads} threads, {plan.device}"
+        f"slabs of {plan.slab} rows, {plan.compute_rows} computed at a time, {plan.threads} threads, {device_text(plan)}"
     )
     for stage in plan.stages:
         lines.append(f"  {stage.name:16} memory {_size(stage.memory_bytes):>9}   about {stage.seconds:.0f} s")
@@ -176,6 +177,11 @@ def plan_text(plan: Plan) -> str:
     lines.append(f"disk: {_size(plan.store_bytes)} results, {_size(plan.work_bytes)} while it runs")
     lines.append(f"time: about {plan.seconds:.0f} s")
     return "\n".join(lines)
+
+
+def device_text(plan: Plan) -> str:
+    """Return the device of a run, and why it is that one where nobody asked for it."""
+    return f"{plan.device} ({plan.device_reason})" if plan.device_reason else plan.device
 
 
 def _stages(

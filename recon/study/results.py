@@ -62,6 +62,7 @@ def _summary(
         "schema": SCHEMA,
         "version": metadata.version("deltamu"),
         "device": context.plan.device,
+        "device_reason": context.plan.device_reason,
         "name": study.name,
         "reference": study.reference,
         "voxel_size_mm": context.plan.state(study.reference).voxel_size_mm,

@@ -9,6 +9,7 @@ import hashlib
 import operator
 import os
 import subprocess
+import threading
 import types
 from pathlib import Path
 
@@ -24,7 +25,10 @@ class Settings:
     reversed = False
     folder: Path | None = None
     launches: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []  # noqa: RUF012
-    most_bytes: int | None = None
+    # the largest stack of images that still finds room; refusals are counted
+    most_views_bytes: int | None = None
+    refused = 0
+    lock = threading.Lock()
 
 
 class OutOfMemoryError(MemoryError):
@@ -57,8 +61,6 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
     __module__ = "cupy"
 
     def __init__(self, values):
-        if Settings.most_bytes is not None and values.nbytes > Settings.most_bytes:
-            raise OutOfMemoryError(f"Out of memory allocating {values.nbytes} bytes")
         self._values = values
 
     def __array__(self, *_args, **_options):
@@ -70,10 +72,13 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_function__(self, function, _types, inputs, options):
         return _call(function, inputs, options)
 
-    def get(self):
-        return self._values.copy()
+    def get(self, stream=None, out=None):
+        if out is None:
+            return self._values.copy()
+        out[...] = self._values
+        return out
 
-    def set(self, values):
+    def set(self, values, stream=None):
         self._values[...] = values
 
     def __getattr__(self, name):
@@ -189,7 +194,8 @@ def _launch(name, function, grid, block, arguments, shared_bytes):
         kept.append(holder)
         pointers.append(ctypes.cast(ctypes.pointer(holder), ctypes.c_void_p))
     Settings.launches.append((name, grid, block))
-    problem = function(
+    with Settings.lock:
+        problem = function(
         (ctypes.c_uint * 6)(*grid, *block), ctypes.c_size_t(shared_bytes), ctypes.c_bool(Settings.reversed),
         " ".join(codes).encode(), (ctypes.c_void_p * len(pointers))(*pointers),
     )  # fmt: skip
@@ -234,6 +240,15 @@ def _from_host(function):
     return moved
 
 
+def _allocated(shape, dtype=float):
+    values = np.empty(shape, dtype)
+    limit = Settings.most_views_bytes
+    if limit is not None and values.ndim == 3 and values.dtype == np.float32 and values.nbytes > limit:
+        Settings.refused += 1
+        raise OutOfMemoryError(f"Out of memory allocating {values.nbytes} bytes")
+    return ndarray(values)
+
+
 class _Fourier(types.ModuleType):
     def __getattr__(self, name):
         return _device_function(getattr(np.fft, name))
@@ -241,9 +256,24 @@ class _Fourier(types.ModuleType):
 
 class _Device:
     id = 0
+    compute_capability = "90"
 
     def __init__(self, number=0):
         self.id = number
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_raised):
+        return None
+
+    def synchronize(self):
+        return None
+
+
+class _Stream:
+    def __init__(self, non_blocking=False):
+        self.non_blocking = non_blocking
 
     def __enter__(self):
         return self
@@ -270,9 +300,12 @@ class FakeCupy(types.ModuleType):
         self.asarray, self.array = _from_host(np.asarray), _from_host(np.array)
         self.asnumpy = lambda values: values.get() if isinstance(values, ndarray) else np.asarray(values)
         self.get_default_memory_pool = _Pool
+        self.empty = _allocated
         self.fft = _Fourier("cupy.fft")
         self.cuda = types.SimpleNamespace(
             Device=_Device,
+            Stream=_Stream,
+            get_current_stream=_Stream,
             memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
             runtime=types.SimpleNamespace(
                 getDeviceCount=lambda: 1, memGetInfo=lambda: (2**30, 2**31), CUDARuntimeError=RuntimeError
@@ -284,3 +317,11 @@ class FakeCupy(types.ModuleType):
             raise AttributeError(name)
         found = getattr(np, name)
         return _device_function(found) if callable(found) and not isinstance(found, type) else found
+
+
+class FakeCupyx(types.ModuleType):
+    """CuPy's second module: memory from which copies run beside computations."""
+
+    def __init__(self):
+        super().__init__("cupyx")
+        self.empty_pinned = np.empty

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from deltamu.kernels.backend import gpu_problem
+from deltamu.kernels.gpu_checks import gpu_problem
 
 
 @pytest.fixture(params=["forward", "reversed", "gpu"])
