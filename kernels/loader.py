@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 FOLDER = Path(__file__).parent
-# headers shared with the CPU need no mark on their functions: whatever has none runs on the device
-OPTIONS = ("--std=c++17", "--device-as-default-execution-space")
+OPTIONS = ("--std=c++17",)
 _INCLUDE = re.compile(r'#include "(\w+\.h)"')
 
 Size = tuple[int, ...]

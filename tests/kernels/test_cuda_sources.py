@@ -12,6 +12,8 @@ import pytest
 from deltamu.kernels import loader
 
 STEMS = sorted(path.stem for path in loader.FOLDER.glob("*.cu"))
+# what CuPy adds to the options it is given (14.2, cupy/cuda/compiler.py); twice would be an error
+OF_CUPY = ("--device-as-default-execution-space", "-ftz=true")
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100")
 
 
@@ -43,7 +45,7 @@ def compiled(source, architecture):
     assert library.nvrtcCreateProgram(ctypes.byref(program), text, b"source.cu", 0, None, None) == 0
     for kernel in source.kernels:
         assert library.nvrtcAddNameExpression(program, kernel.encode()) == 0
-    options = [*loader.OPTIONS, f"--gpu-architecture={architecture}", "-ftz=true"]
+    options = [*loader.OPTIONS, *OF_CUPY, f"--gpu-architecture={architecture}"]
     given = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
     failed = library.nvrtcCompileProgram(program, len(options), given)
     size = ctypes.c_size_t()
