@@ -95,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_scan_options(center)
     report = add("report", _report, "write the HTML report of a finished study again")
     report.add_argument("folder", type=Path, help="output folder of a study")
+    _add_figures(
+        add("figures", _figures, "write the figures of a finished study for publication, and a film")
+    )
     export = add("export", _export, "write the volumes of a study for Fiji, Avizo, ParaView")
     export.add_argument("folder", type=Path, help="output folder of a study")
     export.add_argument("--format", choices=("tiff", "nrrd", "hdf5"), default="tiff")
@@ -106,6 +109,33 @@ def _parser() -> argparse.ArgumentParser:
     for entry in metadata.entry_points(group="deltamu.commands"):
         entry.load()(add)
     return parser
+
+
+def _add_figures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="output folder of a study")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="folder to write into (default: FOLDER/publication)"
+    )
+    parser.add_argument("--format", default="png,svg,pdf", help="png, svg, pdf, separated by commas")
+    parser.add_argument(
+        "--width-mm",
+        type=float,
+        default=180.0,
+        help="width of the sheet: 85 to 90 for one column (default 180)",
+    )
+    parser.add_argument(
+        "--style",
+        action="append",
+        default=[],
+        help="style sheet of matplotlib, a name or a file; may be repeated",
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="one figure, for example profile; may be repeated",
+    )
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -223,6 +253,17 @@ def _report(options: argparse.Namespace) -> int:
     from deltamu.recon.report.page import write_report
 
     print(f"written: {write_report(options.folder)}")
+    return 0
+
+
+def _figures(options: argparse.Namespace) -> int:
+    from deltamu.recon.report.publication import write_figures
+
+    for path in write_figures(
+        options.folder, target=options.output, formats=[name.strip() for name in options.format.split(",")],
+        width_mm=options.width_mm, style=options.style, only=options.only,
+    ):  # fmt: skip
+        print(path)
     return 0
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MM_PER_INCH = 25.4
+NARROW_IN = 5.0
 CHANGE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 MISSING_GREY = "#d9d9d9"
@@ -26,7 +27,9 @@ METADATA: dict[str, dict[str, None]] = {
 
 
 @contextmanager
-def figure_style(*, style: Sequence[str] = (), width_mm: float | None = None) -> Iterator[None]:
+def figure_style(
+    *, style: Sequence[str] = (), width_mm: float | None = None, dpi: float | None = None
+) -> Iterator[None]:
     """Give every figure the same look inside this context and leave the user's settings untouched.
 
     Parameters
@@ -35,6 +38,8 @@ def figure_style(*, style: Sequence[str] = (), width_mm: float | None = None) ->
         Further style sheets of matplotlib (names or paths of files), which win over ours.
     width_mm : float, optional
         Width of the sheet; that of the style sheets when not given.
+    dpi : float, optional
+        Pixels per inch of saved images; those of the style sheets when not given.
     """
     from matplotlib import rcParams
     from matplotlib import style as sheets
@@ -42,6 +47,8 @@ def figure_style(*, style: Sequence[str] = (), width_mm: float | None = None) ->
     with sheets.context(["default", "deltamu.recon.report.deltamu", *style]):
         if width_mm is not None:
             rcParams["figure.figsize"] = (width_mm / MM_PER_INCH, rcParams["figure.figsize"][1])
+        if dpi is not None:
+            rcParams["savefig.dpi"] = dpi
         yield
 
 
@@ -50,6 +57,18 @@ def sheet_width() -> float:
     from matplotlib import rcParams
 
     return float(rcParams["figure.figsize"][0])
+
+
+def is_narrow() -> bool:
+    """Whether the sheet is one column of a journal rather than a page."""
+    return sheet_width() < NARROW_IN
+
+
+def color_bar_options() -> dict[str, Any]:
+    """Place of a colour bar: beside the panels, or below them where width is scarce."""
+    if is_narrow():
+        return {"location": "bottom", "shrink": 0.9, "aspect": 30, "pad": 0.02}
+    return {"location": "right", "shrink": 0.8, "aspect": 30, "pad": 0.015}
 
 
 def new_figure(width_in: float, height_in: float) -> "Figure":
@@ -87,8 +106,8 @@ def add_scale_bar(axes: "Axes", section: Section, *, color: str = "white") -> No
         color=color, linewidth=2.2, solid_capstyle="butt", path_effects=outline,
     )  # fmt: skip
     axes.annotate(
-        length_text(length), (left + 0.5 * length, bottom), xytext=(0, 2.5), textcoords="offset points",
-        ha="center", va="bottom", fontsize=7, color=color, path_effects=outline,
+        length_text(length), (left, bottom), xytext=(0, 2.5), textcoords="offset points",
+        ha="left", va="bottom", fontsize=7, color=color, path_effects=outline,
     )  # fmt: skip
 
 

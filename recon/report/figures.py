@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deltamu.recon.report import (
+    figure_balance,
     figure_centers,
     figure_changes,
+    figure_cutaway,
     figure_depths,
     figure_noise,
     figure_profile,
@@ -65,6 +67,10 @@ def _has_profiles(content: ReportContent) -> bool:
     return bool(content.changes) and content.profile_layer is not None
 
 
+def _has_pellet(content: ReportContent) -> bool:
+    return _has_profiles(content) and bool(content.layers[content.profile_layer or ""].get("radius_mm"))
+
+
 def _has_inert_layers(content: ReportContent) -> bool:
     return bool(content.changes) and any("label" in content.layers[name] for name in content.inert_layers)
 
@@ -74,8 +80,12 @@ FIGURES = (
                figure_profile.describe_profile, _has_profiles),
     FigureKind("changes", "Maps of the change", figure_changes.draw_changes, figure_changes.describe_changes,
                _has_profiles),
+    FigureKind("cutaway", "The cell cut open", figure_cutaway.draw_cutaway, figure_cutaway.describe_cutaway,
+               _has_pellet),
     FigureKind("depths", "From separator to current collector", figure_depths.draw_depths,
                figure_depths.describe_depths, _has_profiles),
+    FigureKind("balance", "Lithium balance", figure_balance.draw_balance, figure_balance.describe_balance,
+               figure_balance.has_balance),
     FigureKind("states", "The states", figure_states.draw_states, figure_states.describe_states,
                lambda content: True),
     FigureKind("centers", "Centre of rotation and dose", figure_centers.draw_centers,

@@ -4,7 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deltamu.recon.report.canvas import MISSING_GREY, add_scale_bar, new_figure, sheet_width, show_section
+from deltamu.recon.report.canvas import (
+    MISSING_GREY,
+    add_scale_bar,
+    color_bar_options,
+    is_narrow,
+    new_figure,
+    sheet_width,
+    show_section,
+)
 from deltamu.recon.report.sections import Section
 
 if TYPE_CHECKING:
@@ -12,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LARGEST_COLUMN_IN = 2.9
-LEAST_COLUMN_IN = 1.05
+LEAST_COLUMN_IN = 0.68
 LABEL_SPACE_IN = 0.62
 COLOR_BAR_IN = 0.75
 LARGEST_TITLE_PT = 8.5
@@ -61,7 +69,7 @@ def draw_section_grid(
     **image_options
         For imshow: cmap, vmin, vmax.
     """
-    columns = min(columns, len(pairs), _most_columns(with_bar=color_label is not None))
+    columns = _fitting_columns(min(columns, len(pairs)), with_bar=color_label is not None)
     blocks = -(-len(pairs) // columns)
     figure = new_figure(*_figure_size(pairs[0], columns, blocks, with_bar=color_label is not None))
     heights = [
@@ -69,13 +77,14 @@ def draw_section_grid(
         pairs[0].axial.height_mm / pairs[0].axial.width_mm,
     ]
     axes = figure.subplots(2 * blocks, columns, squeeze=False, height_ratios=heights * blocks)
-    title_pt = min(_fitting_size(pair.title, figure.get_figwidth() / columns) for pair in pairs)
+    titles = [_in_lines(pair.title) if is_narrow() else pair.title for pair in pairs]
+    title_pt = min(_fitting_size(title, figure.get_figwidth() / columns) for title in titles)
     for index, pair in enumerate(pairs):
         block, column = divmod(index, columns)
         cross, axial = axes[2 * block, column], axes[2 * block + 1, column]
         show_section(cross, pair.cross, missing=missing, **image_options)
         show_section(axial, pair.axial, missing=missing, **image_options)
-        _label_pair(cross, axial, pair, first=column == 0, title_pt=title_pt)
+        _label_pair(cross, axial, titles[index], first=column == 0, title_pt=title_pt)
         add_scale_bar(cross, pair.cross, color=bar_color)
         if decorate is not None:
             decorate(cross, axial, index)
@@ -83,28 +92,36 @@ def draw_section_grid(
         spare.set_axis_off()
     if color_label is not None:
         shown = axes[1, 0].images[0]
-        figure.colorbar(shown, ax=axes, label=color_label, extend=extend, shrink=0.75, aspect=32, pad=0.015)
+        figure.colorbar(shown, ax=axes, label=color_label, extend=extend, **color_bar_options())
     return figure
 
 
 def _figure_size(pair: SectionPair, columns: int, blocks: int, *, with_bar: bool) -> tuple[float, float]:
     """Size at which the panels fill the sheet without white bands between them."""
-    bar = COLOR_BAR_IN if with_bar else 0.1
+    bar = _bar_width(with_bar=with_bar)
     column = min(LARGEST_COLUMN_IN, (sheet_width() - LABEL_SPACE_IN - bar) / columns - 0.1)
     panels = column * (
         pair.cross.height_mm / pair.cross.width_mm + pair.axial.height_mm / pair.axial.width_mm
     )
-    return columns * (column + 0.1) + LABEL_SPACE_IN + bar, blocks * (panels + 1.3)
+    return columns * (column + 0.1) + LABEL_SPACE_IN + bar, blocks * (panels + 1.3) + (
+        0.5 if with_bar and is_narrow() else 0.0
+    )
 
 
-def _most_columns(*, with_bar: bool) -> int:
-    """Columns side by side whose panels are still large enough to read."""
-    room = sheet_width() - LABEL_SPACE_IN - (COLOR_BAR_IN if with_bar else 0.1)
-    return max(1, int(room / (LEAST_COLUMN_IN + 0.1)))
+def _fitting_columns(wanted: int, *, with_bar: bool) -> int:
+    """Halve the columns until the panels are large enough to read."""
+    room = sheet_width() - LABEL_SPACE_IN - _bar_width(with_bar=with_bar)
+    while wanted > 1 and room / wanted < LEAST_COLUMN_IN + 0.1:
+        wanted = -(-wanted // 2)
+    return wanted
 
 
-def _label_pair(cross: "Axes", axial: "Axes", pair: SectionPair, *, first: bool, title_pt: float) -> None:
-    cross.set_title(pair.title, fontsize=title_pt)
+def _bar_width(*, with_bar: bool) -> float:
+    return COLOR_BAR_IN if with_bar and not is_narrow() else 0.1
+
+
+def _label_pair(cross: "Axes", axial: "Axes", title: str, *, first: bool, title_pt: float) -> None:
+    cross.set_title(title, fontsize=title_pt)
     for axes in (cross, axial):
         axes.set_xlabel("x (mm)", labelpad=1.5)
         if not first:
@@ -112,6 +129,11 @@ def _label_pair(cross: "Axes", axial: "Axes", pair: SectionPair, *, first: bool,
     if first:
         cross.set_ylabel("y (mm)")
         axial.set_ylabel("z (mm)")
+
+
+def _in_lines(title: str) -> str:
+    """Break a title before its minus, or after its comma."""
+    return title.replace(" − ", "\n− ").replace(", ", ",\n")
 
 
 def _fitting_size(title: str, width_in: float) -> float:

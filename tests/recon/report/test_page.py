@@ -11,6 +11,7 @@ import pytest
 
 from deltamu.recon.errors import InputError
 from deltamu.recon.report import page
+from deltamu.recon.report.figures import FIGURES
 from deltamu.recon.report.load import load_report_content
 from deltamu.recon.report.page import render_page, write_report
 
@@ -61,7 +62,7 @@ def change_summary(folder: Path, edit: Callable[[dict[str, Any]], None]) -> Path
 def test_whole_report_is_self_contained(make_study: MakeStudy) -> None:
     folder = make_study(truth=True, warnings=("look here",))
     text, checker = read_page(folder, figures=True)
-    names = ["states", "changes", "profile", "depths", "registration", "noise", "centers"]
+    names = [kind.name for kind in FIGURES]
     assert sorted(p.stem for p in (folder / "figures").iterdir()) == sorted(names)
     assert all(p.read_bytes().startswith(b"\x89PNG") for p in (folder / "figures").iterdir())
     assert len(checker.references) == len(names)
@@ -86,7 +87,7 @@ def test_whole_report_is_self_contained(make_study: MakeStudy) -> None:
 def test_reports_of_other_studies(make_study: MakeStudy, changed: dict[str, Any]) -> None:
     folder = make_study(**changed)
     _, checker = read_page(folder, figures=True)
-    assert len(checker.references) == 7
+    assert len(checker.references) == len(FIGURES)
     assert "nan" not in re.sub(r"[A-Za-z]nan|nan[A-Za-z]", "", checker.text.lower())
     for state in load_report_content(folder).states:
         assert state.replace("_", " ") in checker.text
