@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 LEAST_WIDTH_FOR_TWO_IN = 5.5
 BAR = 0.36
+_STARVED = (
+    "The side that holds rows starved of neutrons is hatched: attenuation is biased there, its lithium is not "
+    "determinable, and no sum of the sides is stated."
+)
+_WHOLE = (
+    "The sum of both is 0 when lithium only moved from one side to the other and no edge of the field cuts a "
+    "layer that changed."
+)
 
 
 def draw_balance(content: ReportContent) -> "Figure":
@@ -30,7 +38,7 @@ def draw_balance(content: ReportContent) -> "Figure":
         axes.axhline(0, color="#444444", linewidth=0.6)
         axes.set_xticks(range(len(content.changes)), [_in_two_lines(c) for c in content.changes], fontsize=7)
         axes.set_xlim(-0.6, len(content.changes) - 0.4)
-        axes.margins(y=0.16)
+        axes.margins(y=0.22)
     return figure
 
 
@@ -41,9 +49,7 @@ def describe_balance(content: ReportContent) -> str:
         f"Lithium balance. One panel: charge of the {content.profile_layer} by imaging, ± one standard error, "
         "beside the charge that was cycled where it is known; the percentage is their ratio. The other: change "
         "of attenuation of the core of the pellet, integrated along the stack and expressed as charge per area, "
-        "on either side of the middle of the separator, and the sum of both, which is 0 when lithium only moved "
-        "from one side to the other and no edge of the field cuts a layer that changed."
-        f"{' The side that holds rows starved of neutrons is hatched: it is not quantitative.' if starved else ''}"
+        f"on either side of the middle of the separator. {_STARVED if starved else _WHOLE}"
     )
 
 
@@ -101,16 +107,20 @@ def _draw_sides(axes: "Axes", content: ReportContent) -> None:
     for index, change in enumerate(content.changes):
         before, behind = sides_of_separator(content, change, frame)
         color = change_color(index)
-        for place, value, hatch in ((-0.28, before, hatched[0]), (0.0, behind, hatched[1])):
+        places = (-0.14, 0.14) if any(hatched) else (-0.28, 0.0)
+        for place, value, hatch in zip(places, (before, behind), hatched, strict=True):
             axes.bar(
                 index + place, value, 0.26, facecolor="white" if hatch else color, edgecolor=color,
                 hatch="/////" if hatch else None, linewidth=1.0,
             )  # fmt: skip
-        axes.bar(index + 0.28, before + behind, 0.26, color="#555555")
-        _write_over_bar(axes, index + 0.28, before + behind, fixed(before + behind, 1, signed=True))
+            if hatch:
+                _write_over_bar(axes, index + place, value, "not\ndeterminable")
+        if not any(hatched):
+            axes.bar(index + 0.28, before + behind, 0.26, color="#555555")
+            _write_over_bar(axes, index + 0.28, before + behind, fixed(before + behind, 1, signed=True))
     axes.set_ylabel("charge per area (mAh cm⁻²)")
-    title = "before | behind the middle of the separator | sum (grey)"
-    axes.set_title(title, fontweight="normal", fontsize=7.5)
+    title = "before | behind the middle of the separator"
+    axes.set_title(title if any(hatched) else f"{title} | sum (grey)", fontweight="normal", fontsize=7.5)
 
 
 def _starved_sides(content: ReportContent, frame: CellFrame) -> tuple[bool, bool]:

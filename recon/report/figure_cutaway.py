@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 3
 LEAST_COLUMN_IN = 1.9
 # names of the layers on the left, and the colour bar on the right of a wide sheet
-LETTER_IN = 0.05
+LETTER_IN = 0.056
 COLOR_BAR_IN = 0.75
 # a picture in space leaves out the outermost part of the pellet, which the blur of the sleeve reaches
 RADIUS_FRACTION = 0.97
