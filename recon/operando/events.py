@@ -16,6 +16,8 @@ _WINDOW_S, _SEARCH_S = 45 * 60.0, 15 * 60.0
 _SCORE, _SCORE_ALONE = 5.0, 8.0
 _LEAST_DROP_V, _DROP_NOISES = 0.15, 10.0
 _PLATEAU_SLOPE, _PLATEAU_NOISE = 0.5, 2.0
+# an unsteady plateau forgets itself in minutes: its slope shows over hours
+_PLATEAU_S = 2 * 3600.0
 # a mean over so long before and after tells the drop of a voltage
 _LEVEL_S = 10 * 60.0
 # what goes back after a short does so along a straight line for a few minutes only
@@ -154,16 +156,24 @@ def _of_voltage(signals: Signals, point: ChangePoint) -> Event | None:
     if drop > max(_LEAST_DROP_V, _DROP_NOISES * change.noise_before):
         return _hard_short(point, change, _zone_changes(signals, point.time_s, _RELAXATION_S), drop)
     zones = _zone_changes(signals, point.time_s, _WINDOW_S)
-    if _is_plateau(signals, change):
-        event = _soft_short(point, change, zones)
-        if event is not None:
-            return event
+    event = _plateau(signals, point)
+    if event is not None:
+        return event
     if abs(change.score) < _SCORE:
         return None
     told = [_evidence(name, found, abs(found.score) >= _SCORE) for name, found in zones.items()]
     kind = "stage" if any(item.supports for item in told) else "voltage change"
     # where two slopes meet is known better than the first sample of the new one
     return Event(kind, change.time_s, change.sigma_s, (_voltage_evidence(change), *told))
+
+
+def _plateau(signals: Signals, point: ChangePoint) -> Event | None:
+    long = slope_change(
+        signals.times_s, signals.voltage_v, point.time_s, window_s=_PLATEAU_S, search_s=_SEARCH_S
+    )
+    if long is None or not _is_plateau(signals, long):
+        return None
+    return _soft_short(point, long, _zone_changes(signals, point.time_s, _PLATEAU_S))
 
 
 def _event(kind: str, point: ChangePoint, evidence: list[Evidence]) -> Event:

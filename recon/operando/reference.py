@@ -34,6 +34,8 @@ class Stack:
         Found by symmetry when not given.
     interface_mm : float
         Largest spread of an interface along the beam.
+    collimation_mm : float
+        Diameter of the geometric blur.
     """
 
     names: tuple[str, ...]
@@ -42,6 +44,7 @@ class Stack:
     core_radius_mm: float
     axis_column: float | None = None
     interface_mm: float = INTERFACE_MM
+    collimation_mm: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ def find_reference(
     geometry = fit_stack(
         profiles, np.sqrt(variance), strips, names=stack.names, thickness_mm=stack.thickness_mm,
         radius_mm=stack.radius_mm, core_radius_mm=stack.core_radius_mm, interface_mm=stack.interface_mm,
+        collimation_mm=stack.collimation_mm,
     )  # fmt: skip
     pellet = _columns_of(axis, 0.9 * stack.core_radius_mm / series.pixel_size_mm, mean.shape[1])
     counts = float(np.median(correction.flat)) / correction.noise.adu_per_count * dose

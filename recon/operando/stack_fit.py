@@ -99,6 +99,7 @@ def fit_stack(
     radius_mm: float,
     core_radius_mm: float,
     interface_mm: float = INTERFACE_MM,
+    collimation_mm: float = 0.0,
 ) -> StackGeometry:
     """Fit the stack to the reference profiles of all strips.
 
@@ -116,6 +117,8 @@ def fit_stack(
     interface_mm : float
         Largest spread (standard deviation) of an interface along the beam by tilt and roughness; what its bow
         adds follows from the bow seen across the beam.
+    collimation_mm : float
+        Diameter of the geometric blur l D / L; its shape is not that of the detector's blur.
 
     Raises
     ------
@@ -129,6 +132,7 @@ def fit_stack(
     center = np.flatnonzero(np.abs(strips.middles_mm) < 0.25 * core_radius_mm)
     weights = strips.widths_mm
     start = _first_guess(np.average(profiles[center], axis=0, weights=weights[center]), nominal)
+    start = replace(start, disc=collimation_mm / pixel)
     model, depths, _ = _fit_groups(profiles[center], sigma[center], [np.arange(center.size)], weights[center], start,
                                    None, nominal, interface_mm / pixel)  # fmt: skip
     offsets = _follow(profiles, sigma, strips, model, depths[0], core)
@@ -195,7 +199,7 @@ def _fit_groups(
     else:
         pairs = zip(means, noise, strict=True)
         first = np.stack([fit_depths(mean, error, start, depths) for mean, error in pairs])
-    problem = _JointFit(means, noise, nominal, start.rows, first.shape)
+    problem = _JointFit(means, noise, nominal, start.rows, start.disc, first.shape)
     edges = start.boundaries.size
     interface_px = max(interface_px, 2 * _LEAST_SPREADS_PX[0])
     spreads = [min(start.interface_sigma, 0.9 * interface_px), start.blur_sigma]
@@ -221,12 +225,13 @@ class _JointFit:
     noise: Float
     nominal: Float
     rows: int
+    disc: float
     shape: tuple[int, ...]
 
     def unpack(self, x: Float) -> tuple[StackModel, Float]:
         """Model and line integrals (group, layer)."""
         edges = self.shape[1] - 1
-        model = StackModel(x[:edges], float(x[edges]), float(x[edges + 1]), self.rows)
+        model = StackModel(x[:edges], float(x[edges]), float(x[edges + 1]), self.rows, self.disc)
         return model, x[edges + 2 :].reshape(self.shape)
 
     def residual(self, x: Float) -> Float:

@@ -4,12 +4,12 @@ Along the beam an interface is tilted and bowed, which spreads it in −ln T; th
 do not commute, and near a strong absorber the difference is larger than what lithium does.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import convolve1d, gaussian_filter1d
 from scipy.special import erf
 
 Float = NDArray[np.float64]
@@ -29,12 +29,15 @@ class StackModel:
     blur_sigma : float
         Spread of the detector; the pixels average in addition.
     rows : int
+    disc : float
+        Diameter of the disc that the finite collimation makes of a point; 0 where it is part of the detector's.
     """
 
     boundaries: Float
     interface_sigma: float
     blur_sigma: float
     rows: int
+    disc: float = 0.0
 
     @cached_property
     def fine_rows(self) -> Float:
@@ -60,6 +63,8 @@ class StackModel:
 
     def seen(self, fine: Float) -> Float:
         """Blur (fine row, …) and average it over the rows."""
+        if self.disc > 0:
+            fine = convolve1d(fine, self._disc_weights, axis=0, mode="nearest")
         blurred = gaussian_filter1d(fine, self.blur_sigma * FINE, axis=0, mode="nearest", truncate=5.0)
         return np.asarray(blurred.reshape(self.rows, FINE, *fine.shape[1:]).mean(axis=1))
 
@@ -83,9 +88,18 @@ class StackModel:
 
     def by_blur_sigma(self, depths: Float, step: float = 0.02) -> Float:
         """(row,) derivative of the transmission by the spread of the detector, as a difference."""
-        wider = StackModel(self.boundaries, self.interface_sigma, self.blur_sigma + step, self.rows)
+        wider = replace(self, blur_sigma=self.blur_sigma + step)
         sharp = self.sharp(depths)
         return (wider.seen(sharp) - self.seen(sharp)) / step
+
+    @cached_property
+    def _disc_weights(self) -> Float:
+        """A disc seen from its edge, averaged over fine rows."""
+        radius = self.disc / 2 * FINE
+        reach = int(np.ceil(radius + 0.5))
+        edges = np.clip((np.arange(-reach, reach + 2) - 0.5) / radius, -1, 1)
+        area = edges * np.sqrt(1 - edges**2) + np.arcsin(edges)
+        return np.asarray(np.diff(area) / np.pi)
 
     @cached_property
     def _slopes(self) -> Float:

@@ -129,6 +129,7 @@ def zone_charges(
     zones: tuple[Zone, ...],
     charge_per_attenuation: float,
     groups: Mapping[str, tuple[str, ...]] | None = None,
+    refinements: int = 2,
 ) -> ZoneCharges:
     """Measure the charge of every zone at every time.
 
@@ -144,6 +145,9 @@ def zone_charges(
         mAh/cm³ per cm⁻¹.
     groups : mapping of name to zones, optional
         Sums that get a σ of their own.
+    refinements : int
+        How often what the linear model leaves of the difference is worked off: within an interface a beam passes
+        part of the zone only, and exp(−a/2) is not half of exp(−a).
     """
     basis = ZoneBasis(geometry, zones)
     picks = {zone.name: (basis.owner == number).astype(float) for number, zone in enumerate(zones)}
@@ -158,14 +162,32 @@ def zone_charges(
         per_hat = 0.01 * widths[strip] * basis.lengths_mm * charge_per_attenuation
         noise = np.sqrt(variance[:, strip].mean(axis=0) + reference_variance[strip])
         operator = basis.operator(strip, reference[strip], noise)
-        g = np.maximum((profiles[:, strip] - reference[strip]) @ operator.T, _EMPTIEST - 1)
+        g = _solved(basis, strip, profiles[:, strip] - reference[strip], operator, refinements)
         both = variance[:, strip] + reference_variance[strip]
+        change = -np.log1p(g) - _log_bias(g, both @ (operator**2).T)
         for name, pick in picks.items():
-            strips[name][:, strip] = -np.log1p(g) @ (pick * per_hat)
+            strips[name][:, strip] = change @ (pick * per_hat)
             total[name] += strips[name][:, strip]
             square[name] += np.sum(((pick * per_hat / (1 + g)) @ operator) ** 2 * both, axis=1)
     sigma = {name: np.sqrt(values) for name, values in square.items()}
     return ZoneCharges(times_s, total, sigma, strips)
+
+
+def _solved(basis: ZoneBasis, strip: int, difference: Float, operator: Float, refinements: int) -> Float:
+    """G (time, hat) of differences (time, row)."""
+    g = np.maximum(difference @ operator.T, _EMPTIEST - 1)
+    sharp = basis.geometry.model.sharp(basis.geometry.depths[strip])
+    for _ in range(refinements):
+        change = sharp * np.expm1(np.log1p(g) @ basis.hats.T)
+        left = difference - basis.geometry.model.seen(change.T).T
+        g = np.maximum(g + left @ operator.T, _EMPTIEST - 1)
+    return g
+
+
+def _log_bias(g: Float, variance: Float) -> Float:
+    """What noise of g adds to −ln(1 + g), to second order, bounded where that is no small correction."""
+    relative = variance / (1 + g) ** 2
+    return np.asarray(relative / 2 / (1 + relative))
 
 
 def _strips_with_matter(geometry: StackGeometry) -> NDArray[np.int64]:
