@@ -86,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("study", type=Path)
     check.add_argument("--memory", help="limit, for example 4G")
     _add_run(add("run", _run, "run the whole chain; continues where a stopped run left off"))
+    _add_operando(
+        add(
+            "operando",
+            _operando,
+            "analyse a series of radiographs taken while a cell is cycled; continues where a stopped run left off",
+        )
+    )
     _add_recon(add("recon", _recon, "reconstruct one scan to one volume (.zarr or a TIFF folder)"))
     center = add("center", _center, "find the centre of rotation and draw the picture to judge it by")
     center.add_argument("scan", type=Path)
@@ -145,12 +152,22 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--same-state", action="store_true", help="all three scans show the pristine cell")
     parser.add_argument("--featureless", action="store_true", help="leave out the holes and the notch")
+    parser.add_argument(
+        "--operando", nargs="?", const="soft-short", choices=("soft-short", "interlayer", "front", "healthy"),
+        help="simulate and analyse a series of radiographs instead (default: soft-short)",
+    )  # fmt: skip
     _add_resources(parser)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", type=Path)
     _add_resources(parser)
+
+
+def _add_operando(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("series", type=Path, help="series.toml")
+    parser.add_argument("--check", action="store_true", help="validate and print the plan; touch nothing")
+    parser.add_argument("--fresh", action="store_true", help="start over instead of continuing")
 
 
 def _add_resources(parser: argparse.ArgumentParser) -> None:
@@ -182,6 +199,8 @@ def _add_scan_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _demo(options: argparse.Namespace) -> int:
+    if options.operando is not None:
+        return _operando_demo(options)
     from deltamu.recon.study.demo import run_demo
     from deltamu.recon.study.progress import terminal_progress
 
@@ -192,6 +211,35 @@ def _demo(options: argparse.Namespace) -> int:
             memory=options.memory, fresh=options.fresh, keep_work=options.keep_work, progress=progress, cancel=cancel,
         )  # fmt: skip
     print(outcome)
+    return 0
+
+
+def _operando_demo(options: argparse.Namespace) -> int:
+    from deltamu.recon.study.operando.demo import run_series_demo
+    from deltamu.recon.study.progress import terminal_progress
+
+    with _cancel_on_interrupt() as cancel, terminal_progress() as progress:
+        outcome = run_series_demo(
+            options.folder, kind=options.operando, seed=options.seed, fresh=options.fresh, progress=progress,
+            cancel=cancel,
+        )  # fmt: skip
+    print(outcome)
+    return 0
+
+
+def _operando(options: argparse.Namespace) -> int:
+    from deltamu.recon.study.operando.pipeline import check_series, run_series
+    from deltamu.recon.study.operando.settings import read_series_study
+    from deltamu.recon.study.progress import terminal_progress
+
+    if options.check:
+        print(check_series(options.series))
+        return 0
+    with _cancel_on_interrupt() as cancel, terminal_progress() as progress:
+        output = run_series(
+            read_series_study(options.series), progress=progress, cancel=cancel, fresh=options.fresh
+        )
+    print(f"report: {output / 'report.html'}")
     return 0
 
 

@@ -30,7 +30,7 @@ __all__ = [
 
 # what a run puts into its output; anything else there is someone else's
 OWN_NAMES = {
-    "study.zarr", "work.zarr", "profiles", "figures", "report.html", "summary.json", "diagnostics.json",
+    "study.zarr", "work.zarr", "series.zarr", "series.toml", "profiles", "figures", "report.html", "summary.json", "diagnostics.json",
     "plan.json", "log.jsonl", "journal.jsonl", "study.toml", ".lock", ".lock.pid",
 }  # fmt: skip
 # where `deltamu export` writes by default: kept by --fresh

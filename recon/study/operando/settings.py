@@ -75,6 +75,7 @@ class StackSettings(Section):
     core_radius_mm: Positive | None = None
     axis_column: Finite | None = None
     interface_um: Positive = 1.5
+    collimation_um: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
     @model_validator(mode="after")
     def _consistent(self) -> "StackSettings":
@@ -159,6 +160,7 @@ class ViewSettings(Section):
 
     maps: Annotated[int, Field(ge=1, le=12)] = 6
     frames_per_map: Annotated[int, Field(ge=1, le=50)] = 7
+    colors: Literal["article", "grey", "safe"] = "article"
 
 
 class SeriesStudy(Section):

@@ -1,0 +1,162 @@
+"""A series from raw frames to results: resume, damage, what is missing, and the command line."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deltamu.recon.cli import main
+from deltamu.recon.errors import Cancelled, InputError
+from deltamu.recon.study.operando.pipeline import check_series, run_series
+from deltamu.recon.study.operando.settings import read_series_study
+
+
+def run(folder: Path, **options) -> Path:
+    return run_series(read_series_study(folder / "series.toml"), **options)
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    path = folder / "series.toml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def summary_of(output: Path) -> dict:
+    return json.loads((output / "summary.json").read_text(encoding="utf-8"))
+
+
+def arrays_of(output: Path) -> dict[str, np.ndarray]:
+    with np.load(output / "series.zarr" / "results.npz") as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def test_the_whole_chain_and_its_continuation(series):
+    """A run that is stopped twice ends bit-identical to one that is not."""
+    calls = 0
+
+    def after(limit):
+        def cancel():
+            nonlocal calls
+            calls += 1
+            return calls > limit
+
+        return cancel
+
+    for limit in (2, 4):
+        calls = 0
+        with pytest.raises(Cancelled):
+            run(series, cancel=after(limit))
+    stages: list[str] = []
+    output = run(series, progress=lambda stage, *rest: stages.append(stage))
+    assert stages[-1] == "report"
+    stopped = arrays_of(output)
+    edit(series, "name =", 'output = "again"\nname =')
+    straight = arrays_of(run(series))
+    assert stopped.keys() == straight.keys()
+    for name, values in straight.items():
+        np.testing.assert_array_equal(stopped[name], values, err_msg=name)
+    summary = summary_of(output)
+    assert summary["events"] == []
+    assert summary["frames"]["count"] == 60
+    # 50 minutes of 0.63 mA: 0.5 mAh, counting noise of one window 0.6 %
+    assert summary["lithium"]["zones"]["cathode"]["closure"] == pytest.approx(1, abs=0.05)
+    page = (output / "report.html").read_text(encoding="utf-8")
+    assert "data:image/png;base64" in page
+    assert "http" not in page.split("<main>")[1].split("<pre>")[0]
+    for name in ("frames", "lithium", "kymograph_region_1"):
+        assert len((output / "profiles" / f"{name}.csv").read_text().splitlines()) > 2
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_not_done_again_and_changed_settings_are(series):
+    output = run(series)
+    before = (output / "journal.jsonl").stat().st_size
+    run(series)
+    assert (output / "journal.jsonl").stat().st_size == before
+    edit(series, "[series]", "[preprocess]\ndrift = false\n\n[series]")
+    run(series)
+    assert (output / "journal.jsonl").stat().st_size > before
+    assert not np.any(arrays_of(output)["drift_px"])
+    os.truncate(output / "series.zarr" / "profiles" / "c" / "0" / "0" / "0", 1000)
+    run(series)
+    assert np.isfinite(arrays_of(output)["kymograph/region_1/ratio"]).all()
+
+
+@pytest.mark.slow
+def test_without_flats_the_ratios_are_the_same(series):
+    with_flats = arrays_of(run(series))["kymograph/region_1/ratio"]
+    for kind in ("flats_before", "flats_after"):
+        for file in (series / "raw" / kind).iterdir():
+            file.unlink()
+        (series / "raw" / kind).rmdir()
+    edit(series, "name =", 'output = "bare"\nname =')
+    output = run(series)
+    assert any("no flats" in note for note in summary_of(output)["warnings"])
+    bare = arrays_of(output)["kymograph/region_1/ratio"]
+    # hot pixels and spots are told a little differently; one row of a frame has 1 % of noise
+    assert float(np.abs(bare - with_flats).mean()) < 0.003
+
+
+@pytest.mark.slow
+def test_missing_and_broken_frames_are_stated(series):
+    frames = series / "raw" / "projections"
+    (frames / "frame_0030.tif").unlink()
+    os.truncate(frames / "frame_0040.tif", 50)
+    summary = summary_of(run(series))
+    assert summary["frames"]["count"] == 58
+    text = " / ".join(summary["warnings"])
+    assert "1 frame left out" in text
+    assert "2 gaps between frames" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('time_zone = "Europe/Berlin"', 'time_zone = "Asia/Tokyo"', "expected that they overlap"),
+        ("cycler.mpt", "cyclr.mpt", "no such file"),
+        ("radius_mm = 5.0", "radius_mm = 50.0", "leaves the frame"),
+        ("reference_frames = [0, 10]", "reference_frames = [0, 1000]", "expected fewer"),
+        ('layer = "graphite"', 'layer = "grafite"', "is not in layers.order"),
+        ("times_file", "time_file", "did you mean 'times_file'"),
+        ("[lithium]", "[lithum]", "unknown key; did you mean 'lithium'"),
+        ('near = "graphite"', 'near = "cathode_x"', "is not in layers.order"),
+    ],
+)
+def test_what_is_wrong_is_named(series, capsys, old, new, message):
+    edit(series, old, new)
+    assert main(["operando", str(series / "series.toml")]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") <= 3
+    assert "Traceback" not in said
+
+
+def test_check_touches_nothing(series, capsys):
+    before = sorted(series.rglob("*"))
+    text = check_series(series / "series.toml")
+    assert "60 frames of 160 × 1056 pixels" in text
+    assert "nothing is there yet" in text
+    assert main(["operando", str(series / "series.toml"), "--check"]) == 0
+    assert text in capsys.readouterr().out
+    assert sorted(series.rglob("*")) == before
+
+
+def test_the_results_of_a_tomography_are_left_alone(series):
+    (series / "result" / "study.zarr").mkdir(parents=True)
+    (series / "result" / "journal.jsonl").write_text("")
+    with pytest.raises(InputError, match="results of a tomography"):
+        run(series)
+
+
+@pytest.mark.slow
+def test_averaging_in_time_costs_resolution_and_says_so(series):
+    edit(series, "name =", "average_frames = 5\nname =")
+    output = run(series)
+    assert summary_of(output)["frames"]["averaged"] == 5
+    assert arrays_of(output)["kymograph/region_1/ratio"].shape[0] == 12
+    edit(series, "average_frames = 5", "average_frames = 20")
+    with pytest.raises(InputError, match="a group fits into it"):
+        run(series)
