@@ -1,4 +1,7 @@
-"""Make the pictures of the README from a finished demo: python docs/gallery/readme_images.py demo/result docs/images."""
+"""Make the pictures of the README from a finished demo: python docs/gallery/readme_images.py demo/result docs/images.
+
+Further arguments name the pictures: … movie/result docs/images kymographs
+"""
 
 import sys
 from pathlib import Path
@@ -12,7 +15,7 @@ WIDTH = 1100
 def main() -> None:
     figures, images = Path(sys.argv[1]) / "figures", Path(sys.argv[2])
     images.mkdir(parents=True, exist_ok=True)
-    for name in NAMES:
+    for name in sys.argv[3:] or NAMES:
         with Image.open(figures / f"{name}.png") as picture:
             height = round(picture.height * WIDTH / picture.width)
             small = picture.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
