@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from deltamu.recon.preprocess.line_spread import LineSpreadTail, measure_tail, remove_tail
     from deltamu.recon.preprocess.prepare import prepare_correction
     from deltamu.recon.preprocess.scatter import measure_background
+    from deltamu.recon.preprocess.stripe_audit import audit_stripes
     from deltamu.recon.preprocess.stripes import remove_stripes
     from deltamu.recon.preprocess.transmission import line_integrals, transmission
     from deltamu.recon.scan_geometry import ScanGeometry, cone_geometry, middle_of, parallel_geometry
@@ -71,6 +72,7 @@ _PLACES = {
     "preprocess.line_spread": ("LineSpreadTail", "measure_tail", "remove_tail"),
     "preprocess.prepare": ("prepare_correction",),
     "preprocess.scatter": ("measure_background",),
+    "preprocess.stripe_audit": ("audit_stripes",),
     "preprocess.stripes": ("remove_stripes",),
     "preprocess.transmission": ("line_integrals", "transmission"),
     "scan_geometry": ("ScanGeometry", "cone_geometry", "middle_of", "parallel_geometry"),
@@ -95,13 +97,14 @@ __all__ = [
     "BlackBodyFrames", "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile",
     "EdgeResponse", "InputError", "LaplaceDepth", "LineSpreadTail", "PolynomialHardening", "Registration",
     "ResourceError", "RigidTransform", "Scan", "ScanGeometry", "SpectrumHardening", "Tikhonov",
-    "TotalVariation", "Volume", "cgls", "charge_density", "cone_geometry", "correct_frames", "depth_of",
-    "depth_profile", "difference", "export_volume", "fbp", "fbp_direct", "fbp_variance", "fdk",
-    "find_center", "find_layers", "fista", "fit_edge", "fit_hardening", "fourier_shell_correlation",
-    "inventory", "laplace_depth", "layer_mask", "line_integrals", "linearise", "lithium_concentration",
-    "measure_background", "measure_tail", "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry",
-    "pdhg", "prepare_correction", "read_scan", "read_study", "read_volume", "register", "remove_stripes",
-    "remove_tail", "resample", "resample_sigma", "run", "scan_from_arrays", "sirt", "transmission",
+    "TotalVariation", "Volume", "audit_stripes", "cgls", "charge_density", "cone_geometry",
+    "correct_frames", "depth_of", "depth_profile", "difference", "export_volume", "fbp", "fbp_direct",
+    "fbp_variance", "fdk", "find_center", "find_layers", "fista", "fit_edge", "fit_hardening",
+    "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask", "line_integrals", "linearise",
+    "lithium_concentration", "measure_background", "measure_tail", "middle_of", "mlem", "open_image",
+    "os_sart", "parallel_geometry", "pdhg", "prepare_correction", "read_scan", "read_study", "read_volume",
+    "register", "remove_stripes", "remove_tail", "resample", "resample_sigma", "run", "scan_from_arrays",
+    "sirt", "transmission",
 ]  # fmt: skip
 
 

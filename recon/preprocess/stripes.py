@@ -1,15 +1,13 @@
-"""Stripes in sinograms, which become rings: detected against the predicted noise, removed by sorting."""
+"""Stripes in sinograms, which become rings: detected against the predicted noise, and removed."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.kernels.backend import thread_count
-from deltamu.kernels.spots import running_median
 from deltamu.recon.errors import InputError
+from deltamu.recon.preprocess.stripe_filters import DEFAULT_SIZES, StripeMethod, filter_rows
 
 Float32 = NDArray[np.float32]
 StripeMode = Literal["auto", "on", "off"]
@@ -99,26 +97,28 @@ def judge_stripes(scores: Float32) -> StripeReport:
 def remove_stripes(
     sinograms: Float32,
     *,
-    method: Literal["sorting"] = "sorting",
+    method: StripeMethod = "sorting",
     mode: StripeMode = "on",
-    size: int = 21,
+    size: int | None = None,
     open_beam_variance: Float32 | None = None,
     autocorrelation: NDArray[np.floating] | None = None,
 ) -> Float32:
     """Remove stripes from sinograms.
 
-    Each column is sorted by value, neighbouring columns are smoothed by a median at equal rank, and the
-    values go back to their angles: N. T. Vo, R. C. Atwood, M. Drakopoulos, Optics Express 26 (2018) 28396,
-    algorithm 3. It also flattens what truly stays at its column (edges of a body that is coaxial with the
-    rotation), so mode "auto" uses it only where `detect_stripes` finds rings.
+    Every method also flattens what truly stays at its column (edges of a body that is coaxial with the
+    rotation), so mode "auto" filters only where `detect_stripes` finds rings; `audit_stripes` says how much of
+    what was removed belongs to the object.
 
     Parameters
     ----------
     sinograms : (angle, row, column) array
-    method : {"sorting"}
+    method : {"sorting", "large", "dead", "all", "wavelet"}
+        Of `deltamu.recon.preprocess.stripe_filters`: small stripes; wide ones; columns that do not respond or
+        fluctuate; the last three after one another; the wavelet-Fourier filter.
     mode : {"on", "auto", "off"}
-    size : int
-        Width of the median, odd, columns.
+    size : int, optional
+        Width of the median in columns, odd ("wavelet": width of the damping in frequencies); by default 21 for
+        "sorting" and "all", 51 for "large" and "dead", 1 for "wavelet".
     open_beam_variance, autocorrelation : optional
         For `detect_stripes`.
 
@@ -133,12 +133,14 @@ def remove_stripes(
     """
     if sinograms.ndim != 3:
         raise InputError(f"sinograms: found {sinograms.ndim} dimensions, expected (angle, row, column)")
-    if method != "sorting" or mode not in ("on", "auto", "off"):
+    if method not in DEFAULT_SIZES or mode not in ("on", "auto", "off"):
         raise InputError(
-            f"stripes: found {method!r}, mode {mode!r}; expected 'sorting' with 'on', 'auto' or 'off'"
+            f"stripes: found {method!r}, mode {mode!r}; expected one of {', '.join(DEFAULT_SIZES)} with 'on', "
+            "'auto' or 'off'"
         )
-    if size < 3 or size % 2 == 0:
-        raise InputError(f"size: found {size}, expected an odd number of columns above 2")
+    width = DEFAULT_SIZES[method] if size is None else size
+    if width < 1 or (method != "wavelet" and (width < 3 or width % 2 == 0)):
+        raise InputError(f"size: found {width}, expected an odd number of columns above 2")
     if mode == "off":
         return sinograms
     if mode == "auto":
@@ -147,23 +149,7 @@ def remove_stripes(
         )
         if not report.detected:
             return sinograms
-    return _sorted_median(np.asarray(sinograms, np.float32), size)
-
-
-def _sorted_median(sinograms: Float32, size: int) -> Float32:
-    result = np.empty_like(sinograms)
-
-    def treat(row: int) -> None:
-        columns = np.ascontiguousarray(sinograms[:, row].T)
-        order = np.argsort(columns, axis=1)
-        ranked = np.take_along_axis(columns, order, axis=1)
-        smooth = running_median(ranked.T, window=size)
-        np.put_along_axis(columns, order, smooth.T, axis=1)
-        result[:, row] = columns.T
-
-    with ThreadPoolExecutor(thread_count()) as pool:
-        list(pool.map(treat, range(sinograms.shape[1])))
-    return result
+    return filter_rows(np.asarray(sinograms, np.float32), method, width)
 
 
 def _contrast(pattern: NDArray[np.float64]) -> NDArray[np.float64]:

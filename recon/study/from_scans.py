@@ -17,6 +17,7 @@ from deltamu.recon.preprocess.correction import (
 )
 from deltamu.recon.preprocess.line_spread import LineSpreadTail
 from deltamu.recon.preprocess.prepare import prepare_correction
+from deltamu.recon.preprocess.stripe_audit import audit_stripes
 from deltamu.recon.preprocess.stripes import judge_stripes, remove_stripes, stripe_scores
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.solvers.fbp import fbp
@@ -80,7 +81,7 @@ def prepare_state(context: RunContext, name: str, scan: Scan) -> ScannedState:
         scatter_fraction=options.scatter.fraction,
         tail=_tail(context, name),
     )
-    frames = options.model_dump(exclude={"hardening", "stripes"})
+    frames = options.model_dump(exclude={"hardening", "stripes", "stripe_method"})
     known = None if grid is None else grid.fingerprint
     settings = settings_hash(PIECES_VERSION, "line integrals", scan.fingerprint, known, frames)
     centering = _centering(context, name, scan, correction, settings)
@@ -141,7 +142,9 @@ def read_rows(context: RunContext, state: ScannedState, first: int, stop: int) -
     dose = np.asarray(frame_facts(context, state)["dose"])
     variance = line_integral_variance(rows, dose, state.correction, rows=slice(first, stop))
     if has_stripes(context, state):
-        rows = remove_stripes(rows, mode="on")
+        filtered = remove_stripes(rows, mode="on", method=context.study.preprocess.stripe_method)
+        _audit(context, state, rows, filtered, first)
+        rows = filtered
     linear, slope = linear_rows(context, state, stored, rows, first=first)
     if slope is not None:
         slope *= slope
@@ -159,6 +162,13 @@ def shared_variance(context: RunContext, state: ScannedState) -> Array:
     rows = np.ascontiguousarray(stored[:FRAMES_PER_BLOCK], np.float32)
     slope = linear_rows(context, state, stored, rows, first=0)[1]
     return shared if slope is None else shared * np.mean(slope**2, axis=0)
+
+
+def _audit(context: RunContext, state: ScannedState, before: Array, after: Array, first: int) -> None:
+    """Warn where a stripe filter took part of the object along."""
+    found = audit_stripes(before, after)
+    if found.warning:
+        context.warn(f"{state.name}: rows {first} to {first + before.shape[1] - 1}: {found.warning}")
 
 
 def has_stripes(context: RunContext, state: ScannedState) -> bool:
@@ -235,9 +245,15 @@ def _settings_of_rows(context: RunContext) -> list[Any]:
     """What happens to the line integrals of a state when they are read."""
     options = context.study.preprocess
     if options.hardening.method == "none":
-        return [options.stripes]
+        return [options.stripes, options.stripe_method]
     layers, wavelength = context.study.layers, context.study.lithium.wavelength_angstrom
-    return [options.stripes, options.hardening, wavelength, None if layers is None else layers.radius_mm]
+    return [
+        options.stripes,
+        options.stripe_method,
+        options.hardening,
+        wavelength,
+        None if layers is None else layers.radius_mm,
+    ]
 
 
 def _tail(context: RunContext, name: str) -> LineSpreadTail | None:

@@ -195,7 +195,7 @@ def _corrections(context: RunContext, scanned: Mapping[str, ScannedState]) -> di
     options = context.study.preprocess
     stripes = {
         "auto": "only where rings stand above the noise of the open beam",
-        "on": "sorting filter (Vo 2018)",
+        "on": f"filter {options.stripe_method!r} (Vo 2018; wavelet: Münch 2009)",
     }
     return {
         "dark_and_open_beam": "clipped means over the frames, gamma spots left out",
