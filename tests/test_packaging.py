@@ -1,6 +1,7 @@
 """The package list matches the tree, and what is installed is complete."""
 
 import importlib
+import importlib.util
 import subprocess
 import sys
 import tomllib
@@ -22,9 +23,12 @@ def folders_with_code():
 
 
 def modules():
+    has_qt = importlib.util.find_spec("qtpy") is not None
     for top in TOP:
         for path in sorted((ROOT / top).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
+            if "widgets" in parts and not has_qt:
+                continue
             yield "deltamu." + ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 

@@ -30,6 +30,13 @@ def grey_limits(levels: tuple[Any, ...]) -> tuple[float, float]:
     return (low, high) if high > low else (low, low + 1.0)
 
 
+def white_inside(levels: tuple[Any, ...], inside: NDArray[np.bool_]) -> float:
+    """White of a grey scale that shows what lies inside a mask of the coarsest level; 0 where nothing does."""
+    values = np.asarray(levels[-1])[inside]
+    values = values[np.isfinite(values)]
+    return round_up(max(1.1 * float(np.percentile(values, 99)), 1e-6)) if values.size else 0.0
+
+
 def symmetric_limits(images: Iterable[tuple[Any, ...]], *, least: float = 0.0) -> tuple[float, float]:
     """Limits about zero that hold for several images together.
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deltamu.recon.errors import InputError
 from deltamu.recon.report.content import change_title, state_title
 from deltamu.recon.report.load import read_profile
 from deltamu.viewers.image_levels import ImageLevels, open_levels
 from deltamu.viewers.layer import DIVERGING, GREY, Layer, Opened, Role
-from deltamu.viewers.limits import LARGEST_SAMPLE, grey_limits, sample, symmetric_limits
+from deltamu.viewers.limits import LARGEST_SAMPLE, grey_limits, sample, symmetric_limits, white_inside
 
 STORE = "study.zarr"
 SCHEMA = 1
@@ -62,16 +63,17 @@ def study_layers(output: Path) -> Opened:
     changes = _names(store / "changes", summary.get("changes"))
     states = _names(store / "states", summary.get("states"))
     reference = summary.get("reference") or next(iter(states), "")
-    _add_states(found, store, states, str(reference))
+    labels = _labels(found, store, summary)
+    _add_states(found, store, states, str(reference), _inside_profile_layer(labels, summary))
     _add_significance(found, store, changes)
     _add_changes(found, output, changes)
-    _add_labels(found, store, summary)
+    found.layers += [] if labels is None else [labels]
     if not found.layers:
         raise InputError(" ".join([f"{store}: holds no image that can be shown.", *found.notes[:3]]))
     title = str(summary.get("name") or output.name)
     notes_once = tuple(dict.fromkeys(found.notes))
     return Opened(
-        title, tuple(found.layers), notes_once, str(output), _middle_of_profile_layer(found, summary)
+        title, tuple(found.layers), notes_once, str(output), _middle_of_profile_layer(labels, summary)
     )
 
 
@@ -108,21 +110,33 @@ def _names(group: Path, known: Any) -> list[str]:
     return [*first, *(name for name in there if name not in first)]
 
 
-def _add_states(found: _Found, store: Path, states: Sequence[str], reference: str) -> None:
+def _add_states(
+    found: _Found, store: Path, states: Sequence[str], reference: str, inside: NDArray[np.bool_] | None
+) -> None:
     """Raw states hidden, then the states on the reference grid, all with one grey scale."""
     opened: list[tuple[str, Role, Path, ImageLevels]] = []
-    for group, role in (("states", "state"), ("registered", "registered")):
+    roles: tuple[Role, Role] = ("state", "registered")
+    for group, role in zip(("states", "registered"), roles, strict=True):
         for state in states:
             path = store / group / state / "attenuation"
             if path.is_dir() and (image := found.open(path)) is not None:
-                opened.append((state, role, path, image))  # type: ignore[arg-type]
+                opened.append((state, role, path, image))
     shown = [image for state, role, _, image in opened if state == reference or role == "registered"]
-    pairs = [grey_limits(image.levels) for image in shown or [item[3] for item in opened]]
-    limits = (min((low for low, _ in pairs), default=0.0), max((high for _, high in pairs), default=1.0))
+    limits = _grey_limits(shown or [item[3] for item in opened], inside)
     for state, role, path, image in opened:
         name = f"μ {state_title(state)}" + (" (registered)" if role == "registered" else "")
         layer = _layer(name, image, path, role=role, subject=state, limits=limits, colors=GREY)
         found.layers.append(replace(layer, visible=role == "state" and state == reference))
+
+
+def _grey_limits(images: Sequence[ImageLevels], inside: NDArray[np.bool_] | None) -> tuple[float, float]:
+    """One scale for all images, white for what the profile layer reaches, where that is known."""
+    pairs = [grey_limits(image.levels) for image in images]
+    low, high = min((p[0] for p in pairs), default=0.0), max((p[1] for p in pairs), default=1.0)
+    if inside is not None:
+        fitting = [image.levels for image in images if image.levels[-1].shape == inside.shape]
+        high = max((white_inside(levels, inside) for levels in fitting), default=0.0) or high
+    return (low, high) if low < high else (high - 1.0, high)
 
 
 def _add_significance(found: _Found, store: Path, changes: Sequence[str]) -> None:
@@ -179,33 +193,37 @@ def _typical_sigma(output: Path, change: str) -> Iterator[float]:
         yield float(np.median(values))
 
 
-def _add_labels(found: _Found, store: Path, summary: dict[str, Any]) -> None:
+def _labels(found: _Found, store: Path, summary: dict[str, Any]) -> Layer | None:
     path = store / "layers" / "labels"
     if not path.is_dir():
         if (store / "changes").is_dir():
             found.notes.append("the study has no layers yet, so there are no outlines")
-        return
+        return None
     image = found.open(path)
     if image is None:
-        return
+        return None
     known = summary.get("layers") or {}
     names = {int(layer["label"]): name for name, layer in known.items() if "label" in layer}
     layer = _layer("layers", image, path, role="layers", subject="", limits=None, colors="")
-    found.layers.append(replace(layer, kind="labels", label_names=names))
+    return replace(layer, kind="labels", label_names=names)
 
 
-def _middle_of_profile_layer(found: _Found, summary: dict[str, Any]) -> tuple[float, ...] | None:
-    """Middle of the layer whose profile is reported, (z, y, x) mm."""
-    labels = next((layer for layer in found.layers if layer.kind == "labels"), None)
-    if labels is None:
+def _inside_profile_layer(labels: Layer | None, summary: dict[str, Any]) -> NDArray[np.bool_] | None:
+    """Mask of the layer whose profile is reported, on the coarsest level; None where it is not known."""
+    if labels is None or labels.levels[-1].size > LARGEST_SAMPLE:
         return None
     wanted = next((k for k, name in labels.label_names.items() if name == summary.get("profile_layer")), None)
-    coarse = labels.levels[-1]
-    inside = np.argwhere(np.asarray(coarse) == wanted) if coarse.size < LARGEST_SAMPLE else np.empty((0, 3))
-    if inside.size == 0:
+    inside: NDArray[np.bool_] = np.asarray(labels.levels[-1]) == wanted
+    return inside if inside.any() else None
+
+
+def _middle_of_profile_layer(labels: Layer | None, summary: dict[str, Any]) -> tuple[float, ...] | None:
+    """Middle of the layer whose profile is reported, (z, y, x) mm."""
+    inside = _inside_profile_layer(labels, summary)
+    if labels is None or inside is None:
         return None
     factor = 2 ** (len(labels.levels) - 1)
-    index = inside.mean(axis=0) * factor + (factor - 1) / 2
+    index = np.argwhere(inside).mean(axis=0) * factor + (factor - 1) / 2
     return tuple(float(i * size) for i, size in zip(index, labels.scale, strict=True))
 
 
