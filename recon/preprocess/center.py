@@ -1,5 +1,6 @@
-"""Centre of rotation: four independent estimators at several heights, and what they agree on."""
+"""Centre of rotation: six estimators at several heights, and what they agree on."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +10,12 @@ from deltamu.recon.errors import InputError
 from deltamu.recon.preprocess.center_heights import Float, HeightCenters, Heights, take_heights
 from deltamu.recon.preprocess.center_mass import centers_from_mass
 from deltamu.recon.preprocess.center_pairs import centers_from_pairs
+from deltamu.recon.preprocess.center_phase import centers_from_phases
 from deltamu.recon.preprocess.center_trial import centers_from_trials
 from deltamu.recon.preprocess.center_wedge import centers_from_wedge
 
-METHODS = (centers_from_pairs, centers_from_mass, centers_from_wedge, centers_from_trials)
+METHODS = (centers_from_pairs, centers_from_phases, centers_from_mass, centers_from_wedge)
+SAME_SLICES = ("trial slices", "entropy of slices")
 AGREEMENT_PX = 0.5
 EDGE_PX = 1.0
 HEIGHTS_FOR_TILT = 4
@@ -48,7 +51,7 @@ class CenterResult:
     center : float
         Columns; the centre of column 0 is 0.
     spread : float
-        Standard deviation of the methods that agree, columns.
+        Standard deviation of the methods that agree, columns; of all methods where fewer than half agree.
     candidates : tuple of CenterCandidate
     search : (lowest, highest)
         Columns.
@@ -76,8 +79,8 @@ def find_center(
 ) -> CenterResult:
     """Find the column that the rotation axis projects to.
 
-    Opposite views, the centre of mass, the double wedge and trial slices each look at eight heights. A
-    method's answer is the weighted median over its heights; the result is the mean of the largest group of
+    Opposite views in real and in Fourier space, the centre of mass, the double wedge, and the absolute
+    attenuation and the entropy of trial slices each look at eight heights. A method's answer is the weighted median over its heights; the result is the mean of the largest group of
     methods that agree within half a pixel.
 
     Parameters
@@ -96,7 +99,7 @@ def find_center(
         If shapes do not fit, the window leaves the detector, or no method has an answer.
     """
     heights = take_heights(line_integrals, angles, rows=rows, search=search)
-    found = [method(heights) for method in METHODS]
+    found = [*(method(heights) for method in METHODS), *centers_from_trials(heights)]
     middle = (
         float(np.mean([0, line_integrals.shape[1] - 1]))
         if rows is None
@@ -112,6 +115,8 @@ def find_center(
         estimates = {f.method: _over_heights(f.centers, f.weights, f.error) for f in level if _answers(f)}
         agreeing = _largest_agreement(estimates)
     center, spread = _mean_of({name: estimates[name] for name in agreeing})
+    if 2 * _witnesses(agreeing) < _witnesses(estimates) + 1:
+        spread = max(spread, float(np.std([value for value, _ in estimates.values()])))
     return CenterResult(
         center, spread, _candidates(found, heights.rows), heights.search,
         _warnings(estimates, agreeing, center, heights), float(np.degrees(np.arctan(tilt))),
@@ -147,8 +152,13 @@ def _largest_agreement(estimates: dict[str, tuple[float, float]]) -> tuple[str, 
             if abs(value - center) <= max(AGREEMENT_PX, 2 * float(np.hypot(own, error)))
         )  # fmt: skip
         precision = sum(1 / estimates[name][1] ** 2 for name in members)
-        groups.append((len(members), precision, members))
+        groups.append((_witnesses(members), precision, members))
     return max(groups)[2]
+
+
+def _witnesses(methods: Iterable[str]) -> int:
+    """Methods that do not look at the same trial slices."""
+    return len({"slices" if name in SAME_SLICES else name for name in methods})
 
 
 def _mean_of(estimates: dict[str, tuple[float, float]]) -> tuple[float, float]:
@@ -211,7 +221,7 @@ def _warnings(
             said.append(
                 f"center: {name} finds {value:.2f} ± {error:.2f} px, not {center:.2f} px as the others"
             )
-    if len(agreeing) < 2:
+    if _witnesses(agreeing) < 2:
         said.append(
             f"center: only one method ({agreeing[0]}) stands behind {center:.2f} px; look at the slices"
         )

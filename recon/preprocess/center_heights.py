@@ -6,11 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.recon.errors import InputError
+from deltamu.recon.preprocess.stripe_filters import without_dead_columns
 
 Float = NDArray[np.float64]
 
 HEIGHTS = 8
 SEARCH_FRACTION = 0.25
+# fewer columns do not say which of them is a defect
+COLUMNS_FOR_REPAIR = 100
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def take_heights(
     rows: NDArray[np.integer] | None,
     search: tuple[float, float] | None,
 ) -> Heights:
-    """Average rows into at most eight heights.
+    """Average rows into at most eight heights, and interpolate columns that do not respond.
 
     Raises
     ------
@@ -99,6 +102,8 @@ def take_heights(
     )
     if not np.all(np.isfinite(sinograms)):
         raise InputError("line_integrals: found values that are not finite")
+    if sinograms.shape[2] >= COLUMNS_FOR_REPAIR:
+        sinograms = np.stack([without_dead_columns(s.astype(np.float32)) for s in sinograms]).astype(float)
     middle = [float(positions[a:b].mean()) for a, b in zip(starts, stops, strict=True)]
     columns = sinograms.shape[2]
     half = SEARCH_FRACTION * columns

@@ -38,7 +38,7 @@ def centers_from_pairs(heights: Heights) -> HeightCenters:
             centers[height] = 0.5 * (sums[inside][0] + refine_minimum(joint, best))
         else:
             each = [0.5 * (sums[inside][0] + refine_minimum(c, _near(c, best))) for c in curves]
-            centers[height] = _extrapolate(missing, np.asarray(each))
+            centers[height] = extrapolate(missing, np.asarray(each))
     contrast = np.ptp(smooth[:, first], axis=2).mean(axis=1)
     return HeightCenters("opposite views", centers, contrast**2, ERROR_PX)
 
@@ -103,7 +103,7 @@ def _near(curve: Float, index: int, reach: int = 12) -> int:
     return first + int(np.argmin(curve[first : index + reach + 1]))
 
 
-def _extrapolate(missing: Float, centers: Float) -> float:
+def extrapolate(missing: Float, centers: Float) -> float:
     """Centre at which nothing is missing from half a turn; a line where the pairs span enough for one."""
     if len(missing) < 3 or np.ptp(missing) < 1e-6:
         return float(np.median(centers))

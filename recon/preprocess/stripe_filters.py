@@ -84,12 +84,12 @@ def without_dead_stripes(sinogram: Float32, size: int = LARGE_SIZE) -> Float32:
 
     Vo 2018, algorithm 6; what their neighbours have in excess is left to `without_large_stripes`.
     """
-    return without_large_stripes(_interpolated(sinogram, size), size)
+    return without_large_stripes(without_dead_columns(sinogram, size), size)
 
 
 def without_all_stripes(sinogram: Float32, size: int = 21) -> Float32:
     """Dead and fluctuating, large, and small stripes after one another: Vo 2018, section 4."""
-    return sorted_median(without_large_stripes(_interpolated(sinogram, LARGE_SIZE), LARGE_SIZE), size)
+    return sorted_median(without_large_stripes(without_dead_columns(sinogram), LARGE_SIZE), size)
 
 
 def wavelet_fourier(sinogram: Float32, size: int = 1) -> Float32:
@@ -151,7 +151,8 @@ def _unranked(ranked: Float32, order: NDArray[np.intp]) -> Float32:
     return columns.T
 
 
-def _interpolated(sinogram: Float32, size: int) -> Float32:
+def without_dead_columns(sinogram: Float32, size: int = LARGE_SIZE) -> Float32:
+    """Interpolate columns that change far less or more from view to view than their neighbours, and no others."""
     smooth = ndimage.uniform_filter1d(sinogram, SMOOTHED_VIEWS, axis=0)
     changing = np.abs(sinogram - smooth).sum(axis=0)
     usual = ndimage.median_filter(changing, size)
