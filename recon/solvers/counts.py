@@ -55,7 +55,7 @@ def mlem_iterates(
     problem = make_problem(A, counts, **options)
     if problem.b.min() < 0:
         raise InputError(
-            f"counts: found {problem.b.min():g}, expected none negative; take a least-squares method, or clip them "
+            f"counts: found {float(problem.b.min()):g}, expected none negative; take a least-squares method, or clip them "
             "and accept the bias"
         )
     parts = [problem.of_views(views) for views in ordered_subsets(A.range_shape[0], subsets)]
@@ -66,34 +66,34 @@ def mlem_iterates(
     number = 0
     while True:
         for part, scale in zip(parts, per_voxel, strict=True):
-            ratio = np.asarray(part.b / np.maximum(part.A(x), floor), np.float32)
-            x = x * scale * part.A.T(np.ascontiguousarray(part.weighted(ratio)))
+            ratio = (part.b / np.maximum(part.A(x), floor)).astype(np.float32)
+            x = x * scale * part.A.T(part.xp.ascontiguousarray(part.weighted(ratio)))
         number += 1
         yield Iterate(number, x, partial(_divergence, problem, x))
 
 
 def _ones(problem: Problem) -> Array:
-    ones = np.ones(problem.A.range_shape, np.float32)
-    return np.ascontiguousarray(problem.weighted(ones))
+    ones = problem.xp.ones(problem.A.range_shape, np.float32)
+    return problem.xp.ascontiguousarray(problem.weighted(ones))
 
 
 def _positive_start(problem: Problem, start: NDArray[np.floating] | None) -> Array:
     """The given start, or the constant whose projections sum to the data."""
     if start is not None:
-        given = np.ascontiguousarray(start, np.float32)
+        given = problem.xp.ascontiguousarray(start, np.float32)
         if given.min() < 0 or given.max() <= 0:
             raise InputError("start: expected no negative and some positive values")
         return problem.bounds.project(given)
-    ones = problem.bounds.project(np.ones(problem.A.domain_shape, np.float32))
+    ones = problem.bounds.project(problem.xp.ones(problem.A.domain_shape, np.float32))
     total = float(problem.A(ones).sum(dtype=float))
-    return ones * np.float32(problem.b.sum(dtype=float) / total if total > 0 else 0)
+    return ones * np.float32(float(problem.b.sum(dtype=float)) / total if total > 0 else 0)
 
 
 def _divergence(problem: Problem, volume: Array) -> tuple[float, float]:
     model = problem.A(volume).astype(np.float64)
     data = problem.b.astype(np.float64)
     seen = (model > 0) & (data > 0)
-    log = np.log(np.divide(data, model, out=np.ones_like(data), where=seen))
+    log = np.log(np.where(seen, data / np.where(seen, model, 1.0), 1.0))
     terms = np.where(model > 0, model - data + data * log, 0)
     weighted = terms if problem.weights is None else terms * problem.weights
     return float(weighted.sum()), float(np.sqrt(problem.squares(problem.b - model.astype(np.float32)).sum()))

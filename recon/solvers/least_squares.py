@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.backend import array_module
 from deltamu.recon.errors import InputError
 from deltamu.recon.solvers.iterate import Iterate
 from deltamu.recon.solvers.operators import Operator
@@ -66,10 +67,10 @@ class _Simultaneous:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         A = problem.A
-        rays = A(np.ones(A.domain_shape, np.float32))
+        rays = A(problem.xp.ones(A.domain_shape, np.float32))
         self.per_length = reciprocal(rays)
         self.influence = np.broadcast_to(problem.weighted((rays > 0).astype(np.float32)), A.range_shape)
-        self.per_voxel = reciprocal(A.T(np.ascontiguousarray(self.influence)))
+        self.per_voxel = reciprocal(A.T(problem.xp.ascontiguousarray(self.influence)))
 
     def update(self, x: Array, residual: Array, relaxation: float) -> Array:
         """One step from x with its residual."""
@@ -80,7 +81,7 @@ class _Simultaneous:
     def values(self, residual: Array) -> tuple[float, float]:
         """Objective and norm of the residual."""
         square = sum(
-            np.vdot(np.square(r, dtype=float), s * i)
+            np.vdot(np.square(r, dtype=float), (s * i).astype(float))
             for r, s, i in zip(residual, self.per_length, self.influence, strict=True)
         )
         return 0.5 * float(square), float(np.sqrt(self.problem.squares(residual).sum()))
@@ -181,8 +182,8 @@ def cgls_iterates(
         curvature = problem.squares(image)
         curvature = curvature + tikhonov * inner(direction, direction, separable=problem.separable)
         length = _quotient(inner(descent, direction, separable=problem.separable), curvature, square > least)
-        x = x + direction * spread(length).astype(np.float32)
-        residual = residual - image * _over_views(length)
+        x = x + direction * spread(length, direction)
+        residual = residual - image * spread(length, image, axis=1)
         away = _Away(x, reference, tikhonov, A.domain_shape)
         before, previous = square, descent
         descent = _descent(problem, residual, away)
@@ -190,7 +191,7 @@ def cgls_iterates(
         # Polak and Ribière's factor: the same in exact arithmetic, and a fresh start when rounding takes over
         common = inner(descent, previous, separable=problem.separable)
         factor = _quotient(np.maximum(square - common, 0), before, square > least)
-        direction = descent + direction * spread(factor).astype(np.float32)
+        direction = descent + direction * spread(factor, direction)
         number += 1
         yield Iterate(number, x, partial(_tikhonov_values, problem, residual, away))
 
@@ -209,7 +210,7 @@ class _Away:
         if reference is not None and reference.shape != shape:
             raise InputError(f"reference: found shape {reference.shape}, expected {shape}")
         self.strength = strength
-        self.distance = x if reference is None else x - np.asarray(reference, np.float32)
+        self.distance = x if reference is None else x - array_module(x).asarray(reference, np.float32)
 
     def pull(self, descent: Array) -> Array:
         """Descent direction with that of the term."""
@@ -223,12 +224,8 @@ class _Away:
 
 
 def _descent(problem: Problem, residual: Array, away: _Away) -> Array:
-    descent = away.pull(problem.A.T(np.ascontiguousarray(problem.weighted(residual))))
+    descent = away.pull(problem.A.T(problem.xp.ascontiguousarray(problem.weighted(residual))))
     return descent if problem.bounds.support is None else descent * problem.bounds.support
-
-
-def _over_views(numbers: NDArray[np.float64]) -> Array:
-    return numbers.astype(np.float32)[None, :, None]
 
 
 def _tikhonov_values(problem: Problem, residual: Array, away: _Away) -> tuple[float, float]:

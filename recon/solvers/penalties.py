@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.backend import array_module, to_host
 from deltamu.kernels.tv import tv_proximal, tv_value
 from deltamu.recon.errors import InputError
 from deltamu.recon.solvers.problem import Array, Bounds, Float, inner
@@ -83,7 +84,8 @@ class TotalVariation:
 
     def value(self, volume: Array) -> Float:
         """Of every slice; a slice holds the differences to the next one."""
-        return self.strength * tv_value(volume, threshold=self.threshold, planar=self.planar)
+        values: Float = to_host(tv_value(volume, threshold=self.threshold, planar=self.planar))
+        return self.strength * values
 
     def proximal(self, bounds: Bounds) -> Proximal:
         """Iterative; it remembers its dual variable."""
@@ -92,9 +94,9 @@ class TotalVariation:
         def apply(volume: Array, step: float) -> Array:
             nonlocal dual
             if dual is None:
-                dual = np.zeros((2 if self.planar else 3, *volume.shape), np.float32)
+                dual = array_module(volume).zeros((2 if self.planar else 3, *volume.shape), np.float32)
             return tv_proximal(
-                np.ascontiguousarray(volume), step * self.strength, threshold=self.threshold, planar=self.planar,
+                array_module(volume).ascontiguousarray(volume), step * self.strength, threshold=self.threshold, planar=self.planar,
                 lower=bounds.lower, upper=bounds.upper, support=bounds.support, dual=dual,
                 iterations=self.inner_iterations,
             )  # fmt: skip
@@ -133,6 +135,6 @@ class Tikhonov:
         def apply(volume: Array, step: float) -> Array:
             pull = step * self.strength
             target = volume if self.reference is None else volume + np.float32(pull) * self.reference
-            return bounds.project(np.asarray(target / np.float32(1 + pull), np.float32))
+            return bounds.project((target / np.float32(1 + pull)).astype(np.float32))
 
         return apply

@@ -1,10 +1,12 @@
 """Weighted least squares of projections: what iterative solvers have in common."""
 
 from dataclasses import dataclass, field
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.backend import array_module, to_host
 from deltamu.recon.errors import InputError
 from deltamu.recon.solvers.operators import ALIGNED, Operator
 
@@ -67,6 +69,11 @@ class Problem:
     bounds: Bounds = field(default_factory=Bounds)
 
     @property
+    def xp(self) -> ModuleType:
+        """The library of the arrays; numbers per slice are on the host in either."""
+        return array_module(self.b)
+
+    @property
     def separable(self) -> bool:
         """Whether no ray touches two slices, so that every slice is a problem of its own."""
         return self.A.path == ALIGNED
@@ -74,10 +81,10 @@ class Problem:
     def start(self, volume: NDArray[np.floating] | None) -> tuple[Array, Array]:
         """Return a first volume and its residual b − Ax; zero costs no projection."""
         if volume is None:
-            return np.zeros(self.A.domain_shape, np.float32), self.b.copy()
+            return self.xp.zeros(self.A.domain_shape, np.float32), self.b.copy()
         if np.shape(volume) != self.A.domain_shape:
             raise InputError(f"start: found shape {np.shape(volume)}, expected {self.A.domain_shape}")
-        x = self.bounds.project(np.ascontiguousarray(volume, np.float32))
+        x = self.bounds.project(self.xp.ascontiguousarray(volume, np.float32))
         return x, self.residual(x)
 
     def residual(self, x: Array) -> Array:
@@ -90,20 +97,21 @@ class Problem:
 
     def squares(self, residual: Array) -> Float:
         """Σ w r², one number per slice where slices are separable, else one."""
-        per_row = np.zeros(residual.shape[1])
+        per_row = self.xp.zeros(residual.shape[1])
         for view in range(residual.shape[0]):
             square = np.square(residual[view], dtype=np.float64)
             if self.weights is not None:
                 square *= self.weights[view] if self.weights.shape[0] > 1 else self.weights[0]
             per_row += square.sum(axis=1)
-        return per_row if self.separable else per_row.sum(keepdims=True)
+        squares: Float = to_host(per_row)
+        return squares if self.separable else squares.sum(keepdims=True)
 
     def of_views(self, views: slice) -> "Problem":
         """The same problem with some of the views."""
         weights = self.weights
         if weights is not None and weights.shape[0] > 1:
             weights = weights[views]
-        b = np.ascontiguousarray(self.b[views])
+        b = self.xp.ascontiguousarray(self.b[views])
         return Problem(self.A.subset(views), b, weights, self.bounds)
 
 
@@ -123,7 +131,8 @@ def make_problem(
     InputError
         If a shape does not fit, a value is not finite, or a weight is negative.
     """
-    b = np.ascontiguousarray(line_integrals, np.float32)
+    xp = array_module(line_integrals)
+    b = xp.ascontiguousarray(line_integrals, np.float32)
     if b.shape != A.range_shape:
         raise InputError(
             f"line_integrals: found shape {b.shape}, expected {A.range_shape} (angle, row, column)"
@@ -135,13 +144,15 @@ def make_problem(
             )
     bounds = Bounds(-np.inf if lower is None else lower, np.inf if upper is None else upper, support)
     bounds.check(A.domain_shape)
-    return Problem(A, b, _checked_weights(weights, A.range_shape), bounds)
+    return Problem(A, b, _checked_weights(weights, A.range_shape, xp), bounds)
 
 
-def _checked_weights(weights: NDArray[np.floating] | None, shape: tuple[int, int, int]) -> Array | None:
+def _checked_weights(
+    weights: NDArray[np.floating] | None, shape: tuple[int, int, int], xp: ModuleType
+) -> Array | None:
     if weights is None:
         return None
-    given = np.asarray(weights, np.float32)
+    given: Array = xp.asarray(weights, np.float32)
     try:
         np.broadcast_shapes(given.shape, shape)
         fits = given.ndim <= 3 and np.broadcast_shapes(given.shape, shape) == shape
@@ -154,15 +165,17 @@ def _checked_weights(weights: NDArray[np.floating] | None, shape: tuple[int, int
     return given.reshape((1,) * (3 - given.ndim) + given.shape)
 
 
-def spread(numbers: Float) -> Float:
-    """Numbers per slice (or one for all), shaped to multiply a volume."""
-    return numbers[:, None, None]
+def spread(numbers: Float, like: Array, *, axis: int = 0) -> Array:
+    """Numbers per slice (or one for all), shaped to multiply an array like the given one along an axis."""
+    shape = [1, 1, 1]
+    shape[axis] = numbers.size
+    return array_module(like).asarray(numbers.astype(np.float32).reshape(shape))  # type: ignore[no-any-return]
 
 
 def inner(first: Array, second: Array, *, separable: bool) -> Float:
     """Inner product of volumes with float64 sums: per slice, or one number."""
     per_slice = np.array(
-        [np.sum(np.multiply(a, b, dtype=np.float64)) for a, b in zip(first, second, strict=True)]
+        [float(np.sum(np.multiply(a, b, dtype=np.float64))) for a, b in zip(first, second, strict=True)]
     )
     return per_slice if separable else per_slice.sum(keepdims=True)
 
@@ -170,4 +183,7 @@ def inner(first: Array, second: Array, *, separable: bool) -> Float:
 def reciprocal(array: Array) -> Array:
     """1/x, and 0 where x is 0 (a ray that misses the volume, a voxel that no ray meets)."""
     positive = array > 0
-    return np.divide(1, array, out=np.zeros_like(array), where=positive)
+    if array_module(array) is np:
+        return np.divide(1, array, out=np.zeros_like(array), where=positive)
+    inverse: Array = np.where(positive, 1 / np.where(positive, array, np.float32(1)), np.float32(0))
+    return inverse

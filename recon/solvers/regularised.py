@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.backend import array_module
 from deltamu.kernels.tv import tv_value
 from deltamu.recon.solvers.gradients import divergence_transpose, gradient
 from deltamu.recon.solvers.iterate import Iterate
@@ -61,7 +62,7 @@ def fista_iterates(
     y, y_residual, cost, t = x, residual, _cost(problem, asked, x, residual), 1.0
     number = 0
     while True:
-        descent = A.T(np.ascontiguousarray(problem.weighted(y_residual)))
+        descent = A.T(problem.xp.ascontiguousarray(problem.weighted(y_residual)))
         z = proximal(y + np.float32(step) * descent, step)
         z_residual = problem.residual(z)
         z_cost = _cost(problem, asked, z, z_residual)
@@ -109,7 +110,7 @@ def pdhg_iterates(
     x, residual = problem.start(start)
     ahead, ahead_residual = x, residual
     dual = np.zeros_like(residual)
-    field = np.zeros((2 if penalty.planar else 3, *x.shape), np.float32)
+    field = problem.xp.zeros((2 if penalty.planar else 3, *x.shape), np.float32)
     number = 0
     while True:
         dual = steps.data_dual(dual, ahead_residual)
@@ -128,8 +129,8 @@ class _DiagonalSteps:
 
     def __init__(self, problem: Problem, penalty: TotalVariation, balance: float) -> None:
         A = problem.A
-        along = A(np.ones(A.domain_shape, np.float32))
-        seen = A.T(np.ones(A.range_shape, np.float32))
+        along = A(problem.xp.ones(A.domain_shape, np.float32))
+        seen = A.T(problem.xp.ones(A.range_shape, np.float32))
         directions = 2 if penalty.planar else 3
         # gradients weigh as much as the data in a voxel's step
         self.scale = max(float(seen.max()), 1e-30) / (2 * directions)
@@ -145,7 +146,8 @@ class _DiagonalSteps:
 
     def data_dual(self, dual: Array, residual: Array) -> Array:
         """Proximal step of the conjugate of ½ w (· − b)²; the residual is b − Ax."""
-        return np.ascontiguousarray((dual - self.ray * residual) * self.shrink, np.float32)
+        moved = (dual - self.ray * residual) * self.shrink
+        return array_module(moved).ascontiguousarray(moved, np.float32)  # type: ignore[no-any-return]
 
     def field_dual(self, field: Array, volume: Array) -> Array:
         """Proximal step of the conjugate of the penalty: shrunk by Huber's threshold, cut to the radius."""
@@ -168,14 +170,14 @@ def largest_curvature(problem: Problem, *, tolerance: float = 1e-4, most: int = 
     small = Operator(A.pair.representative())
     if small.range_shape[1] < A.range_shape[1] and weights.shape[1] > 1:
         weights = weights.max(axis=1, keepdims=True)
-    vector, value = np.ones(small.domain_shape, np.float32), 0.0
+    vector, value = problem.xp.ones(small.domain_shape, np.float32), 0.0
     for _ in range(most):
         image = small(vector)
         before, value = value, float(np.sum(np.square(image, dtype=float) * weights))
         if value == 0 or abs(value - before) <= tolerance * value:
             break
-        vector = small.T(np.ascontiguousarray(image * weights))
-        vector /= np.float32(np.linalg.norm(vector.astype(float)))
+        vector = small.T(problem.xp.ascontiguousarray(image * weights))
+        vector /= np.float32(float(np.linalg.norm(vector.astype(float))))
     return value
 
 
@@ -194,7 +196,8 @@ def _choose(better: NDArray[np.bool_], new: Array, old: Array, axis: int) -> Arr
         return old
     shape = [1, 1, 1]
     shape[axis] = better.size
-    return np.where(better.reshape(shape), new, old)
+    chosen: Array = np.where(array_module(new).asarray(better.reshape(shape)), new, old)
+    return chosen
 
 
 def _ahead(x: Array, z: Array, previous: Array, last_t: float, t: float) -> Array:
