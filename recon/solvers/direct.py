@@ -1,10 +1,12 @@
 """Filtered back-projection voxel by voxel, through any parallel geometry and onto any grid."""
 
 from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.backend import array_module
 from deltamu.kernels.backproject import add_views, homogeneous
 from deltamu.recon.errors import InputError
 from deltamu.recon.scan_geometry import ScanGeometry
@@ -79,6 +81,7 @@ def fbp_direct(
     if geometry.is_cone:
         raise InputError("geometry: found a cone beam, expected parallel rays; use `fdk`")
     views = check_projections(line_integrals, geometry)
+    xp = array_module(views)
     check_filter(filter, cutoff)
     check_grid(volume_shape, voxel_size_mm)
     check_padding(padding)
@@ -91,8 +94,8 @@ def fbp_direct(
     offset = OffsetDetector(geometry, orbit.slopes) if offset_detector else None
 
     def weighted(chosen: NDArray[np.intp]) -> Array:
-        part = views[chosen] * factors[chosen]
-        return part if offset is None else part * offset(chosen)
+        part = views[chosen[0] : chosen[-1] + 1] * xp.asarray(factors[chosen])
+        return part if offset is None else part * xp.asarray(offset(chosen))
 
     matrices = geometry.index_matrices(voxel_size_mm)
     views_filter = filter_for(
@@ -103,7 +106,7 @@ def fbp_direct(
         cutoff=cutoff,
         repeat_edge=padding == "edge",
     )
-    return back_project(weighted, orbit, matrices, views_filter, volume_shape, progress)
+    return back_project(weighted, orbit, matrices, views_filter, volume_shape, progress, xp=xp)
 
 
 def filter_for(
@@ -135,9 +138,11 @@ def back_project(
     views_filter: ViewFilter,
     volume_shape: Shape,
     progress: Progress | None,
+    *,
+    xp: ModuleType = np,
 ) -> Array:
-    """Filter and sum views batch by batch; `weighted` returns the chosen views."""
-    volume = np.zeros(volume_shape, np.float32)
+    """Filter and sum views batch by batch; `weighted` returns the chosen views, which are neighbours, as arrays of `xp`."""
+    volume: Array = xp.zeros(volume_shape, np.float32)
     # on homogeneous positions, so that parallel and cone beam change alike
     change = np.vstack([views_filter.change, [0.0, 0.0, 1.0]])
     finer = (change @ homogeneous(matrices))[:, : matrices.shape[1]]

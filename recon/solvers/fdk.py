@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.backend import array_module
 from deltamu.kernels.rays import ray_maps
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import view_weights
@@ -101,13 +102,15 @@ def fdk(
         cutoff=cutoff,
         repeat_edge=padding == "edge",
     )
+    xp = array_module(views)
     return back_project(
-        lambda chosen: views[chosen] * fan.weights(chosen),
+        lambda chosen: views[chosen[0] : chosen[-1] + 1] * xp.asarray(fan.weights(chosen)),
         orbit,
         matrices,
         views_filter,
         volume_shape,
         progress,
+        xp=xp,
     )
 
 

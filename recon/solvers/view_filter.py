@@ -1,12 +1,13 @@
 """Filtering of views on their way to direct back-projection: ramp, finer sampling, compensation."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from deltamu.kernels.backend import thread_count
+from deltamu.kernels.backend import array_module, thread_count
 from deltamu.recon.solvers.filters import filter_response
 
 Array = NDArray[np.float32]
@@ -70,28 +71,32 @@ class ViewFilter:
         -------
         (view, row_steps (row - 1) + 1, 2 (before + columns + after) - 1) float32 array
         """
-        if self.row_steps == 1:
-            return self._along_columns(views)
-        parts = [self._along_slope(views[i : i + 1], slope) for i, slope in enumerate(slopes)]
-        return np.concatenate(parts)
+        with fft.set_workers(thread_count()):
+            if self.row_steps == 1:
+                return self._along_columns(views)
+            parts = [self._along_slope(views[i : i + 1], slope) for i, slope in enumerate(slopes)]
+            return np.concatenate(parts)
 
     def _along_columns(self, views: Array) -> Array:
-        spectrum = fft.rfft(self._padded_columns(views), axis=-1, workers=thread_count())
-        spectrum *= (self._response() * _compensation(fft.rfftfreq(self.padded), COLUMN_STEPS)).astype(
-            np.float32
-        )
-        fine = fft.irfft(_finer(spectrum), 2 * self.padded, axis=-1, workers=thread_count())
-        return np.ascontiguousarray(fine[..., : self._covered])
+        xp = array_module(views)
+        spectrum = _transforms(views).rfft(self._padded_columns(views), axis=-1)
+        response = self._response() * _compensation(fft.rfftfreq(self.padded), COLUMN_STEPS)
+        spectrum *= xp.asarray(response.astype(np.float32))
+        fine = _transforms(views).irfft(_finer(spectrum), 2 * self.padded, axis=-1)
+        filtered: Array = xp.ascontiguousarray(fine[..., : self._covered])
+        return filtered
 
     def _along_slope(self, views: Array, slope: float) -> Array:
         rows = views.shape[1]
         mirrored = np.concatenate([views, views[:, rows - 2 : 0 : -1]], axis=1)
-        spectrum = fft.rfft2(self._padded_columns(mirrored), workers=thread_count())
-        spectrum *= self._slanted_response(mirrored.shape[1], slope)
+        xp = array_module(views)
+        spectrum = _transforms(views).rfft2(self._padded_columns(mirrored))
+        spectrum *= xp.asarray(self._slanted_response(mirrored.shape[1], slope))
         tall = _finer_rows(_finer(spectrum), self.row_steps)
         shape = (tall.shape[1], 2 * self.padded)
-        fine = fft.irfft2(tall, shape, workers=thread_count())
-        return np.ascontiguousarray(fine[:, : self.row_steps * (rows - 1) + 1, : self._covered])
+        fine = _transforms(views).irfft2(tall, shape)
+        filtered: Array = xp.ascontiguousarray(fine[:, : self.row_steps * (rows - 1) + 1, : self._covered])
+        return filtered
 
     @property
     def _covered(self) -> int:
@@ -99,7 +104,7 @@ class ViewFilter:
 
     def _padded_columns(self, views: Array) -> Array:
         """Views with `before` columns in front; the rest of the padding behind, its second half wrapped around."""
-        padded = np.zeros((*views.shape[:-1], self.padded), np.float32)
+        padded: Array = array_module(views).zeros((*views.shape[:-1], self.padded), np.float32)
         end = self.before + self.columns
         padded[..., self.before : end] = views
         if self.repeat_edge:
@@ -127,6 +132,12 @@ class ViewFilter:
         return np.asarray(response * across_rows * across_columns, np.float32)
 
 
+def _transforms(views: Array) -> Any:
+    """Fourier transforms on the device of the views; SciPy's keep single precision and use threads."""
+    xp = array_module(views)
+    return fft if xp is np else xp.fft
+
+
 def _compensation(frequency: Float, steps: int) -> Float:
     """Reciprocal of the transfer function of linear interpolation between `steps` samples per pixel."""
     return np.asarray(1 / np.sinc(frequency / steps) ** 2)
@@ -135,7 +146,9 @@ def _compensation(frequency: Float, steps: int) -> Float:
 def _finer(spectrum: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
     """Spectrum of twice as many samples along the last axis, which holds half of it."""
     half = spectrum.shape[-1] - 1
-    wide = np.zeros((*spectrum.shape[:-1], 2 * half + 1), spectrum.dtype)
+    wide: NDArray[np.complexfloating] = array_module(spectrum).zeros(
+        (*spectrum.shape[:-1], 2 * half + 1), spectrum.dtype
+    )
     wide[..., : half + 1] = 2 * spectrum
     # the Nyquist frequency is shared between its two signs
     wide[..., half] *= 0.5
@@ -148,7 +161,9 @@ def _finer_rows(spectrum: NDArray[np.complexfloating], steps: int) -> NDArray[np
     if rows == 1:
         return spectrum
     half = rows // 2
-    tall = np.zeros((spectrum.shape[0], steps * rows, spectrum.shape[2]), spectrum.dtype)
+    tall: NDArray[np.complexfloating] = array_module(spectrum).zeros(
+        (spectrum.shape[0], steps * rows, spectrum.shape[2]), spectrum.dtype
+    )
     tall[:, :half], tall[:, -half:] = steps * spectrum[:, :half], steps * spectrum[:, half:]
     tall[:, -half] *= 0.5
     tall[:, half] = tall[:, -half]
