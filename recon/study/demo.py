@@ -7,16 +7,16 @@ from tempfile import TemporaryDirectory
 from deltamu.recon.atomic import write_json
 from deltamu.recon.errors import InputError
 from deltamu.recon.report.page import write_report
+from deltamu.recon.simulate.builder import CHANGES
+from deltamu.recon.simulate.description import SimulatedStudy
 from deltamu.recon.simulate.presets import Beam, find_preset
-from deltamu.recon.simulate.study import SimulatedStudy, describe_study, simulate_study
+from deltamu.recon.simulate.study import describe_study, simulate_study
 from deltamu.recon.study.pipeline import plan_study, run
 from deltamu.recon.study.plan import StatePlan, check_disk
 from deltamu.recon.study.progress import Cancel, Progress, never, silent
 from deltamu.recon.study.settings import read_study
 from deltamu.recon.study.template import StudyDraft, write_draft
 from deltamu.recon.study.truth import truth_section
-
-CHANGES = ("discharged-pristine", "charged-pristine", "charged-discharged")
 
 
 def run_demo(
