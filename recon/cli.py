@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, help="picture to write (default: center.png beside the working folder)"
     )
     _add_scan_options(center)
-    report = add("report", _report, "write the HTML report of a finished study again")
+    report = add("report", _report, "write the HTML report of a finished study or series again")
     report.add_argument("folder", type=Path, help="output folder of a study")
     _add_figures(
         add("figures", _figures, "write the figures of a finished study for publication, and a film")
@@ -298,9 +298,11 @@ def _center(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from deltamu.recon.report.operando.page import write_series_report
     from deltamu.recon.report.page import write_report
 
-    print(f"written: {write_report(options.folder)}")
+    write = write_series_report if (options.folder / "series.zarr").is_dir() else write_report
+    print(f"written: {write(options.folder)}")
     return 0
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import BSpline, make_interp_spline
-from scipy.ndimage import shift as shift_array
+from scipy.ndimage import spline_filter1d
 
 Float32 = NDArray[np.float32]
 Float = NDArray[np.float64]
@@ -14,6 +14,9 @@ _ITERATIONS = 8
 _BORDER = 4
 # what is not known to this is left alone
 _LARGEST_SIGMA_PX = 0.1
+_QUINTIC = BSpline.basis_element(np.arange(7.0), extrapolate=False)
+# rows that are added at either end before filtering, as scipy.ndimage does
+_PADDING = 12
 
 
 @dataclass(frozen=True)
@@ -142,14 +145,25 @@ def column_profile(frame: Float32, rows: NDArray[np.bool_]) -> Float:
     """Mean over rows."""
     if not rows.any():
         return np.zeros(frame.shape[1])
-    return np.asarray((rows.astype(np.float32) @ frame).astype(np.float64) / np.count_nonzero(rows))
+    # rows that are not wanted count 0: cheaper than to copy the others
+    return np.asarray(
+        np.einsum("r,rc->c", rows.astype(np.float32), frame).astype(np.float64) / np.count_nonzero(rows)
+    )
 
 
 def shift_profiles(profiles: Float, shifts_px: Float) -> Float:
-    """Read profiles (strip, row) at row + shift, by splines of fifth order."""
-    return np.stack(
-        [
-            shift_array(profile, -shift, order=5, mode="nearest")
-            for profile, shift in zip(profiles, shifts_px, strict=True)
-        ]
-    )
+    """Read profiles (strip, row) at row + shift, by splines of fifth order; the ends go on as they are.
+
+    A shift moves all rows of a strip by one fraction, so that the spline is a sum of six neighbours.
+    """
+    whole = np.floor(shifts_px).astype(np.int64)
+    reach = int(np.abs(whole).max()) + _PADDING
+    padded = np.pad(profiles, ((0, 0), (reach, reach)), mode="edge")
+    coefficients = spline_filter1d(padded, order=5, axis=1, mode="mirror")
+    strips = np.arange(len(profiles))[:, None]
+    rows = np.arange(profiles.shape[1]) + reach + whole[:, None]
+    fraction = shifts_px - whole
+    result = np.zeros(profiles.shape)
+    for step in range(-2, 4):
+        result += _QUINTIC(fraction - step + 3.0)[:, None] * coefficients[strips, rows + step]
+    return result

@@ -28,5 +28,15 @@ def recorded(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def series(recorded, tmp_path) -> Path:
-    """A copy that a test may damage."""
+    """A folder with settings of its own and the raw files of all."""
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    shutil.copy(recorded / "series.toml", folder)
+    (folder / "raw").symlink_to(recorded / "raw")
+    return folder
+
+
+@pytest.fixture
+def own_series(recorded, tmp_path) -> Path:
+    """A copy whose raw files a test may damage."""
     return Path(shutil.copytree(recorded, tmp_path / "copy"))

@@ -33,6 +33,7 @@ def arrays_of(output: Path) -> dict[str, np.ndarray]:
         return {name: stored[name] for name in stored.files}
 
 
+@pytest.mark.slow
 def test_the_whole_chain_and_its_continuation(series):
     """A run that is stopped twice ends bit-identical to one that is not."""
     calls = 0
@@ -86,14 +87,14 @@ def test_a_finished_run_is_not_done_again_and_changed_settings_are(series):
 
 
 @pytest.mark.slow
-def test_without_flats_the_ratios_are_the_same(series):
-    with_flats = arrays_of(run(series))["kymograph/region_1/ratio"]
+def test_without_flats_the_ratios_are_the_same(own_series):
+    with_flats = arrays_of(run(own_series))["kymograph/region_1/ratio"]
     for kind in ("flats_before", "flats_after"):
-        for file in (series / "raw" / kind).iterdir():
+        for file in (own_series / "raw" / kind).iterdir():
             file.unlink()
-        (series / "raw" / kind).rmdir()
-    edit(series, "name =", 'output = "bare"\nname =')
-    output = run(series)
+        (own_series / "raw" / kind).rmdir()
+    edit(own_series, "name =", 'output = "bare"\nname =')
+    output = run(own_series)
     assert any("no flats" in note for note in summary_of(output)["warnings"])
     bare = arrays_of(output)["kymograph/region_1/ratio"]
     # hot pixels and spots are told a little differently; one row of a frame has 1 % of noise
@@ -101,11 +102,11 @@ def test_without_flats_the_ratios_are_the_same(series):
 
 
 @pytest.mark.slow
-def test_missing_and_broken_frames_are_stated(series):
-    frames = series / "raw" / "projections"
+def test_missing_and_broken_frames_are_stated(own_series):
+    frames = own_series / "raw" / "projections"
     (frames / "frame_0030.tif").unlink()
     os.truncate(frames / "frame_0040.tif", 50)
-    summary = summary_of(run(series))
+    summary = summary_of(run(own_series))
     assert summary["frames"]["count"] == 58
     text = " / ".join(summary["warnings"])
     assert "1 frame left out" in text
