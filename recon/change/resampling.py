@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.backend import array_module
 from deltamu.kernels.warp import spline_coefficients, warp
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import RigidTransform
@@ -52,7 +53,7 @@ def resample(
     Returns
     -------
     (z, y, x) float32 array
-        NaN where the volume does not reach.
+        NaN where the volume does not reach; on the device where the volume is.
 
     Raises
     ------
@@ -60,13 +61,15 @@ def resample(
         If a shape, range, size or order does not fit.
     """
     _check(volume, voxel_size_mm, order)
+    xp = array_module(volume)
     shape, rows = _output(volume, reference_shape, z_range)
     affine = slab_affine(transform, voxel_size_mm, rows[0])
     first, last = _planes(affine, shape, volume.shape[0], REACH_PLANES[order])
     if last <= first:
-        return np.full(shape, np.nan, np.float32)
+        outside: Array = xp.full(shape, np.nan, np.float32)
+        return outside
     affine[0, 3] -= first
-    return warp(np.asarray(volume[first:last], np.float32), affine, output_shape=shape, order=order)
+    return warp(xp.asarray(volume[first:last], np.float32), affine, output_shape=shape, order=order)
 
 
 def resample_sigma(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from deltamu.kernels.backend import thread_count
+from deltamu.kernels.backend import array_module, thread_count
 from deltamu.kernels.spots import running_median
 from deltamu.recon.errors import InputError, ResourceError
 
@@ -31,7 +31,8 @@ MOST_DEAD_SHARE = 1 / 3
 
 def filter_rows(sinograms: Float32, method: StripeMethod, size: int) -> Float32:
     """Apply one method to every detector row of (angle, row, column) sinograms."""
-    result = np.empty_like(sinograms)
+    xp = array_module(sinograms)
+    result = xp.empty_like(sinograms)
     filters = {
         "sorting": sorted_median, "large": without_large_stripes, "dead": without_dead_stripes,
         "all": without_all_stripes, "wavelet": wavelet_fourier,
@@ -39,8 +40,14 @@ def filter_rows(sinograms: Float32, method: StripeMethod, size: int) -> Float32:
     chosen: Any = filters[method]
 
     def treat(row: int) -> None:
-        result[:, row] = chosen(np.ascontiguousarray(sinograms[:, row]), size)
+        result[:, row] = chosen(xp.ascontiguousarray(sinograms[:, row]), size)
 
+    if xp is not np:
+        if method != "sorting":
+            raise InputError(f"method: found {method!r} and data on a GPU, where only 'sorting' is there")
+        for row in range(sinograms.shape[1]):
+            treat(row)
+        return result
     with ThreadPoolExecutor(thread_count()) as pool:
         list(pool.map(treat, range(sinograms.shape[1])))
     return result
@@ -140,12 +147,17 @@ def stripe_columns(values: NDArray[np.floating]) -> NDArray[np.bool_]:
 
 def _ranked(sinogram: Float32) -> tuple[Float32, NDArray[np.intp]]:
     """Columns sorted by value, and where each value came from; both (angle, column)."""
-    columns = np.ascontiguousarray(sinogram.T)
-    order = np.argsort(columns, axis=1)
-    return np.ascontiguousarray(np.take_along_axis(columns, order, axis=1).T), order
+    xp = array_module(sinogram)
+    columns = xp.ascontiguousarray(sinogram.T)
+    order = xp.argsort(columns, axis=1)
+    return xp.ascontiguousarray(xp.take_along_axis(columns, order, axis=1).T), order
 
 
 def _unranked(ranked: Float32, order: NDArray[np.intp]) -> Float32:
+    xp = array_module(ranked)
+    if xp is not np:
+        back: Float32 = xp.take_along_axis(ranked.T, xp.argsort(order, axis=1), axis=1).T
+        return back
     columns = np.empty((ranked.shape[1], ranked.shape[0]), np.float32)
     np.put_along_axis(columns, order, ranked.T, axis=1)
     return columns.T

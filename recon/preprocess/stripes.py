@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.backend import array_module, to_host
 from deltamu.recon.errors import InputError
 from deltamu.recon.preprocess.stripe_filters import DEFAULT_SIZES, StripeMethod, filter_rows
 
@@ -145,11 +146,11 @@ def remove_stripes(
         return sinograms
     if mode == "auto":
         report = detect_stripes(
-            sinograms, open_beam_variance=open_beam_variance, autocorrelation=autocorrelation
+            to_host(sinograms), open_beam_variance=open_beam_variance, autocorrelation=autocorrelation
         )
         if not report.detected:
             return sinograms
-    return filter_rows(np.asarray(sinograms, np.float32), method, width)
+    return filter_rows(array_module(sinograms).asarray(sinograms, np.float32), method, width)
 
 
 def _contrast(pattern: NDArray[np.float64]) -> NDArray[np.float64]:
