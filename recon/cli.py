@@ -85,6 +85,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("study", type=Path)
     check.add_argument("--memory", help="limit, for example 4G")
+    check.add_argument(
+        "--preview",
+        action="store_true",
+        help="write a page per state to judge the scans by (preview_NAME.png)",
+    )
     _add_run(add("run", _run, "run the whole chain; continues where a stopped run left off"))
     _add_operando(
         add(
@@ -269,6 +274,11 @@ def _check(options: argparse.Namespace) -> int:
     from deltamu.recon.study.pipeline import check
 
     print(check(options.study, memory=options.memory))
+    if options.preview:
+        from deltamu.recon.study.preview import preview
+
+        for picture in preview(options.study, Path.cwd()):
+            print(f"preview: {picture}")
     return 0
 
 

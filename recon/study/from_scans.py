@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.recon.preprocess.black_body import BlackBodyFrames
 from deltamu.recon.preprocess.center import find_center
 from deltamu.recon.preprocess.correction import (
     Correction,
@@ -15,8 +14,6 @@ from deltamu.recon.preprocess.correction import (
     line_integral_variance,
     open_beam_variance,
 )
-from deltamu.recon.preprocess.line_spread import LineSpreadTail
-from deltamu.recon.preprocess.prepare import prepare_correction
 from deltamu.recon.preprocess.stripe_audit import audit_stripes
 from deltamu.recon.preprocess.stripes import judge_stripes, remove_stripes, stripe_scores
 from deltamu.recon.scans.scan import Scan
@@ -24,6 +21,7 @@ from deltamu.recon.solvers.fbp import fbp
 from deltamu.recon.solvers.fbp_gpu import fbp_on_gpus
 from deltamu.recon.solvers.noise import fbp_variance, ring_variance
 from deltamu.recon.study.checkpoint import PieceKey
+from deltamu.recon.study.correcting import state_correction
 from deltamu.recon.study.hardened_rows import linear_rows
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.plan import FRAMES_PER_BLOCK
@@ -71,16 +69,7 @@ def prepare_state(context: RunContext, name: str, scan: Scan) -> ScannedState:
     """Read what every frame is corrected with, and find the centre of rotation."""
     options = context.study.preprocess
     grid = open_black_body(context.study, name)
-    correction = prepare_correction(
-        scan,
-        dose=options.dose,
-        air_columns=options.air_columns,
-        spots=options.spots,
-        counts_per_adu=options.counts_per_adu,
-        black_body=None if grid is None else BlackBodyFrames(grid, scan.angles),
-        scatter_fraction=options.scatter.fraction,
-        tail=_tail(context, name),
-    )
+    correction = state_correction(context.study, scan, grid)
     frames = options.model_dump(exclude={"hardening", "stripes", "stripe_method"})
     known = None if grid is None else grid.fingerprint
     settings = settings_hash(PIECES_VERSION, "line integrals", scan.fingerprint, known, frames)
@@ -254,15 +243,6 @@ def _settings_of_rows(context: RunContext) -> list[Any]:
         wavelength,
         None if layers is None else layers.radius_mm,
     ]
-
-
-def _tail(context: RunContext, name: str) -> LineSpreadTail | None:
-    given = context.study.preprocess.line_spread
-    if given.tail_fwhm_um is None:
-        return None
-    return LineSpreadTail(
-        given.tail_fraction, given.tail_fwhm_um / 1e3 / context.plan.state(name).voxel_size_mm
-    )
 
 
 def _line_integrals(
