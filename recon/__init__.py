@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     from deltamu.recon.change.lithium import charge_density, inventory, lithium_concentration
     from deltamu.recon.change.masks import layer_mask
     from deltamu.recon.change.profile import DepthProfile, depth_profile
+    from deltamu.recon.change.profile_shape import ProfileShape, profile_shape
+    from deltamu.recon.change.regions import pellet_regions
     from deltamu.recon.change.registration import Registration, register
     from deltamu.recon.change.resampling import resample, resample_sigma
     from deltamu.recon.change.shell_correlation import fourier_shell_correlation
+    from deltamu.recon.change.significance import Significance, significant_voxels
+    from deltamu.recon.change.transport import compare_transport, reaction_profile
     from deltamu.recon.errors import Cancelled, DeltamuError, InputError, ResourceError
     from deltamu.recon.geometry import RigidTransform
     from deltamu.recon.preprocess.black_body import BlackBodyFrames
@@ -60,9 +64,13 @@ _PLACES = {
     "change.lithium": ("charge_density", "inventory", "lithium_concentration"),
     "change.masks": ("layer_mask",),
     "change.profile": ("DepthProfile", "depth_profile"),
+    "change.profile_shape": ("ProfileShape", "profile_shape"),
+    "change.regions": ("pellet_regions",),
     "change.registration": ("Registration", "register"),
     "change.resampling": ("resample", "resample_sigma"),
     "change.shell_correlation": ("fourier_shell_correlation",),
+    "change.significance": ("Significance", "significant_voxels"),
+    "change.transport": ("compare_transport", "reaction_profile"),
     "errors": ("Cancelled", "DeltamuError", "InputError", "ResourceError"),
     "geometry": ("RigidTransform",),
     "preprocess.black_body": ("BlackBodyFrames",),
@@ -95,16 +103,17 @@ _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
     "BlackBodyFrames", "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile",
-    "EdgeResponse", "InputError", "LaplaceDepth", "LineSpreadTail", "PolynomialHardening", "Registration",
-    "ResourceError", "RigidTransform", "Scan", "ScanGeometry", "SpectrumHardening", "Tikhonov",
-    "TotalVariation", "Volume", "audit_stripes", "cgls", "charge_density", "cone_geometry",
-    "correct_frames", "depth_of", "depth_profile", "difference", "export_volume", "fbp", "fbp_direct",
-    "fbp_variance", "fdk", "find_center", "find_layers", "fista", "fit_edge", "fit_hardening",
-    "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask", "line_integrals", "linearise",
-    "lithium_concentration", "measure_background", "measure_tail", "middle_of", "mlem", "open_image",
-    "os_sart", "parallel_geometry", "pdhg", "prepare_correction", "read_scan", "read_study", "read_volume",
+    "EdgeResponse", "InputError", "LaplaceDepth", "LineSpreadTail", "PolynomialHardening", "ProfileShape",
+    "Registration", "ResourceError", "RigidTransform", "Scan", "ScanGeometry", "Significance",
+    "SpectrumHardening", "Tikhonov", "TotalVariation", "Volume", "audit_stripes", "cgls", "charge_density",
+    "compare_transport", "cone_geometry", "correct_frames", "depth_of", "depth_profile", "difference",
+    "export_volume", "fbp", "fbp_direct", "fbp_variance", "fdk", "find_center", "find_layers", "fista",
+    "fit_edge", "fit_hardening", "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask",
+    "line_integrals", "linearise", "lithium_concentration", "measure_background", "measure_tail",
+    "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry", "pdhg", "pellet_regions",
+    "prepare_correction", "profile_shape", "reaction_profile", "read_scan", "read_study", "read_volume",
     "register", "remove_stripes", "remove_tail", "resample", "resample_sigma", "run", "scan_from_arrays",
-    "sirt", "transmission",
+    "significant_voxels", "sirt", "transmission",
 ]  # fmt: skip
 
 

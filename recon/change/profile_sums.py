@@ -98,12 +98,12 @@ def slab_sums(
             f"profile: a slab of shape {delta_mu.shape} from row {z_start} does not fit a volume {plan.shape}"
         )
     sums = empty_sums(plan)
-    rows = _slab_rows(plan, z_start, delta_mu.shape[0])
+    rows = slab_rows(plan, z_start, delta_mu.shape[0])
     if rows is None:
         return sums
     box = pellet_box(plan.shape, plan.layer.axis_mm, plan.radius_mm, plan.layer.voxel_size_mm)
     values = np.asarray(delta_mu[rows.start - z_start : rows.stop - z_start, box[0], box[1]], np.float64)
-    depth, bins, inside = _binned_depth(plan, rows, box)
+    depth, bins, inside = binned_depth(plan, rows, box)
     valid = inside & np.isfinite(values)
     at, value = bins[valid], values[valid]
     spread = np.full(plan.bins, np.nan)
@@ -125,8 +125,8 @@ def _binned(at: Index, values: Float, bins: int) -> Float:
     return np.bincount(at, values, bins).astype(np.float64)
 
 
-def _slab_rows(plan: ProfilePlan, z_start: int, count: int) -> slice | None:
-    """Rows of the slab that the plan can touch."""
+def slab_rows(plan: ProfilePlan, z_start: int, count: int) -> slice | None:
+    """Rows of a slab that starts at `z_start` that the plan can touch; None if there are none."""
     layer, voxel = plan.layer, plan.layer.voxel_size_mm
     angle = np.linspace(0, 2 * np.pi, 32)
     y = layer.axis_mm[0] + np.append(0.0, plan.radius_mm * np.sin(angle))
@@ -140,7 +140,7 @@ def _slab_rows(plan: ProfilePlan, z_start: int, count: int) -> slice | None:
     return slice(first, last) if last > first else None
 
 
-def _binned_depth(
+def binned_depth(
     plan: ProfilePlan, rows: slice, box: tuple[slice, slice]
 ) -> tuple[Float, Index, NDArray[np.bool_]]:
     """Depth of every voxel, the bin it falls into, and whether it belongs to the profile."""

@@ -3,14 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
-from deltamu.recon.report.content import ReportContent, Table, state_title
-from deltamu.recon.report.numbers import MISSING, finite, number, uncertain
+from deltamu.recon.report.content import ReportContent, Table, change_title, state_title
+from deltamu.recon.report.numbers import MISSING, finite, number, percent, uncertain
 from deltamu.recon.report.tables import TableView
 
 
 def evidence_tables(content: ReportContent) -> tuple[TableView, ...]:
     """All of them that this study has numbers for."""
-    views = (resolution_table(content),)
+    views = (
+        shape_table(content),
+        radial_table(content),
+        significance_table(content),
+        resolution_table(content),
+    )
     return tuple(view for view in views if view is not None and view.rows)
 
 
@@ -54,3 +59,125 @@ def _micrometres(entry: Table, key: str) -> str:
 def _period(entry: Table, key: str) -> str:
     value = finite(entry.get(key))
     return MISSING if value is None else number(1e3 * value)
+
+
+def shape_table(content: ReportContent) -> TableView | None:
+    """Where in the layer the change sits, and which slow transport its shape speaks for."""
+    lines: tuple[tuple[str, Callable[[Table], str]], ...] = (
+        ("centre of mass (µm)", lambda c: _micrometres(c, "center_of_mass")),
+        ("half-height front (µm)", lambda c: _micrometres(c, "front")),
+        ("front falls towards", lambda c: str(c.get("front_side") or MISSING)),
+        ("share in the separator's half (%)", _share),
+        ("ν, limited by ions", lambda c: _nu(c, "ions")),
+        ("ν, limited by electrons", lambda c: _nu(c, "electrons")),
+        ("rms residual, ions (cm⁻¹)", lambda c: _transport(c, "ions", "rms_residual")),
+        ("rms residual, electrons (cm⁻¹)", lambda c: _transport(c, "electrons", "rms_residual")),
+        ("preferred", _preferred),
+    )
+    return _by_change(
+        content,
+        "Where the change sits",
+        lines,
+        "Depth from the separator. ν² is the resistance of transport through the layer over that of the reaction, in "
+        "the profile ν cosh(ν(1 − x)) / sinh ν (ions slow) or its mirror image (electrons slow). 'Neither' where no "
+        "shape is clearly better, or the better one leaves more than half of the profile's own variation.",
+    )
+
+
+def radial_table(content: ReportContent) -> TableView | None:
+    """Mean change against the distance from the axis, at the depths of the mean of the layer."""
+    found = {change: content.change(change).get("radial") or [] for change in content.changes}
+    rings = max((len(rows) for rows in found.values()), default=0)
+    if rings == 0:
+        return None
+    rows = [
+        (_radius(found, k), *(_ring(found[change], k) for change in content.changes)) for k in range(rings)
+    ]
+    columns = ("radius (mm)", *(change_title(change) for change in content.changes))
+    return TableView("Radial profile of the mean Δµ (cm⁻¹)", columns, filled(rows))
+
+
+def significance_table(content: ReportContent) -> TableView | None:
+    """Voxels that stand out of the noise, layer by layer."""
+    layers = list(
+        dict.fromkeys(
+            layer
+            for change in content.changes
+            for layer, entry in (content.change(change).get("significance") or {}).items()
+            if isinstance(entry, dict)
+        )
+    )
+    lines = [line for layer in layers for line in _layer_lines(layer)]
+    lines += [
+        ("noise floor, separator (cm⁻¹)", lambda c: number(c.get("noise_floor"), digits=2)),
+        ("noise floor, casing (cm⁻¹)", lambda c: number(c.get("noise_floor_casing"), digits=2)),
+    ]
+    return _by_change(
+        content,
+        "What stands out of the noise",
+        tuple(lines),
+        "Rate of false discoveries controlled by Benjamini and Hochberg (1995), away from the faces; a layer without "
+        "change should have none. Voxels are correlated over about one resolution width, which the method "
+        "tolerates; the threshold for any dependence stands in summary.json. Floors: rms of mean Δµ, by depth.",
+    )
+
+
+def _layer_lines(layer: str) -> list[tuple[str, Callable[[Table], str]]]:
+    return [
+        (f"{state_title(layer)}: voxels that changed", lambda c: _discoveries(c, layer, "changed_fraction")),
+        (f"{state_title(layer)}: |z| from", lambda c: _threshold(c, layer)),
+    ]
+
+
+def _by_change(
+    content: ReportContent, title: str, lines: tuple[tuple[str, Callable[[Table], str]], ...], note: str
+) -> TableView | None:
+    if not content.changes:
+        return None
+    rows = filled((name, *(write(content.change(c)) for c in content.changes)) for name, write in lines)
+    return TableView(title, ("quantity", *(change_title(c) for c in content.changes)), rows, note)
+
+
+def _share(change: Table) -> str:
+    value, error = (
+        finite(change.get(key)) for key in ("separator_half_share", "separator_half_share_standard_error")
+    )
+    return MISSING if value is None else uncertain(100 * value, None if error is None else 100 * error)
+
+
+def _transport(change: Table, limit: str, key: str) -> str:
+    return number(((change.get("transport") or {}).get(limit) or {}).get(key), digits=3)
+
+
+def _nu(change: Table, limit: str) -> str:
+    fit = (change.get("transport") or {}).get(limit) or {}
+    value, error = finite(fit.get("nu")), finite(fit.get("nu_standard_error"))
+    if value == 0 or (value is not None and error is not None and error > 10 * value):
+        return "not above 0"
+    return uncertain(value, error)
+
+
+def _preferred(change: Table) -> str:
+    found = change.get("transport") or {}
+    if finite(found.get("bins")) is None:
+        return MISSING
+    return str(found.get("preferred") or "neither")
+
+
+def _radius(found: dict[str, list[Table]], index: int) -> str:
+    rows = max(found.values(), key=len)
+    return number(rows[index].get("radius_mm"))
+
+
+def _ring(rows: list[Table], index: int) -> str:
+    if index >= len(rows):
+        return MISSING
+    return uncertain(rows[index].get("mean_delta_mu"), rows[index].get("standard_error"), signed=True)
+
+
+def _discoveries(change: Table, layer: str, key: str) -> str:
+    return percent(((change.get("significance") or {}).get(layer) or {}).get(key), digits=3)
+
+
+def _threshold(change: Table, layer: str) -> str:
+    return number(((change.get("significance") or {}).get(layer) or {}).get("threshold_z"))

@@ -73,7 +73,7 @@ def _collect(
         },
         layers={name: _layer(context, stack, name) for name in stack.order},
         changes={change: found.facts for change, found in measured.items()},
-        profiles={change: found.table for change, found in measured.items()},
+        profiles={name: table for found in measured.values() for name, table in found.tables.items()},
         resolution=resolution,
     )
 

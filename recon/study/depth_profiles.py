@@ -20,21 +20,34 @@ from deltamu.recon.change.profile_sums import (
     slab_sums,
     volume_integral,
 )
+from deltamu.recon.change.regions import RegionLayout
 from deltamu.recon.change.uncertainty import (
     StateNoise,
     integral_readout,
     profile_with_errors,
     readout_standard_error,
-    registration_readout_error,
 )
 from deltamu.recon.solvers.noise import ring_response
+from deltamu.recon.study.change_evidence import (
+    casing_floor,
+    shape_facts,
+    significance_facts,
+    transport_facts,
+)
 from deltamu.recon.study.comparison import Registered, layer_settings
 from deltamu.recon.study.from_scans import ScannedState, fbp_options, shared_variance
-from deltamu.recon.study.interpolation_error import interpolation_shifts
+from deltamu.recon.study.region_profiles import (
+    measure_regions,
+    plan_regions,
+    region_facts,
+    region_table,
+    split_rings,
+)
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.settings import split_change
 from deltamu.recon.study.subtraction import resolution_mm
-from deltamu.recon.study.view_subsets import layer_rows, sector_means, subset_means
+from deltamu.recon.study.systematics import Systematics, find_systematics
+from deltamu.recon.study.view_subsets import SubsetMeans, layer_rows, sector_means, subset_means
 from deltamu.recon.volumes.open import open_image
 
 Float = NDArray[np.float64]
@@ -51,37 +64,38 @@ class ProfilePlans:
     whole: ProfilePlan
     separator: ProfilePlan
 
+    @property
+    def both(self) -> tuple[ProfilePlan, ProfilePlan]:
+        """Core and whole."""
+        return self.core, self.whole
+
 
 @dataclass(frozen=True)
-class Systematics:
-    """What may be wrong with the means over bins apart from noise.
+class ErrorSources:
+    """What the errors of a change follow from, for the bins of the core and of the whole pellet.
 
     Attributes
     ----------
-    moving_attenuation : (bin,) array
-        cm⁻¹
-    shift_sigma_mm : float
-        Standard deviation of the displacement along the axis.
-    interpolation_shift : (bin,) array
-        How another interpolation would change the means, cm⁻¹.
+    noise : two sequences of StateNoise
+    systematics : two Systematics
+    moving : two (bin,) arrays
+        Attenuation of the moving state, cm⁻¹.
+    regional : sequence of (subset, region, bin) arrays
+        Of both states; empty where the views are not at hand.
     """
 
-    moving_attenuation: Float
-    shift_sigma_mm: float
-    interpolation_shift: Float
-
-    def readout_error(self, plan: ProfilePlan, readout: Float) -> float:
-        """Error of Σ readout·(bin means)."""
-        moved = registration_readout_error(plan, self.moving_attenuation, readout, self.shift_sigma_mm)
-        return float(np.hypot(moved, readout @ self.interpolation_shift))
+    noise: Sequence[Sequence[StateNoise]]
+    systematics: Sequence[Systematics]
+    moving: Sequence[Float]
+    regional: Sequence[Float]
 
 
 @dataclass(frozen=True)
 class MeasuredChange:
-    """One change as it stands in summary.json, and its profile as a table."""
+    """One change as it stands in summary.json, and its profiles as tables by the name of their file."""
 
     facts: Mapping[str, Any]
-    table: str
+    tables: Mapping[str, str]
 
 
 def plan_profiles(context: RunContext, stack: LayerStack) -> ProfilePlans:
@@ -106,81 +120,122 @@ def measure_changes(
 ) -> dict[str, MeasuredChange]:
     """Measure every change of the study."""
     plans = plan_profiles(context, stack)
+    layout = plan_regions(context, plans.whole)
     needed = dict.fromkeys(
         state for change in context.study.changes for state in reversed(split_change(change))
     )
     subsets = {
-        state: subset_means(context, scanned[state], registered, (plans.core, plans.whole))
+        state: subset_means(context, scanned[state], registered, plans.both, layout)
         for state in needed
         if state in scanned
     }
     found = {}
     for index, change in enumerate(context.study.changes):
-        found[change] = _measure(context, change, plans, registered, scanned, subsets)
+        errors = _error_sources(context, change, plans, registered, scanned, subsets)
+        found[change] = _measure(context, change, stack, plans, layout, errors)
+        if not axially_determined(registered.facts, split_change(change)):
+            found[change] = _without_numbers(context, change, found[change])
         context.progress("profile", "", index + 1, len(context.study.changes))
     return found
 
 
-def _measure(
+def _error_sources(
     context: RunContext,
     change: str,
     plans: ProfilePlans,
     registered: Registered,
     scanned: Mapping[str, ScannedState],
-    subsets: Mapping[str, tuple[Float, ...]],
-) -> MeasuredChange:
+    subsets: Mapping[str, SubsetMeans],
+) -> ErrorSources:
+    """Gather what the errors of a change follow from, for the core's and for the whole pellet's bins."""
     states = split_change(change)
-    core, whole = (change_sums(context, change, plan) for plan in (plans.core, plans.whole))
     if all(state in subsets for state in states):
-        noise = [
-            _noise_of_states(context, plan, states, scanned, subsets, i)
-            for i, plan in enumerate((plans.core, plans.whole))
-        ]
-        moving = [subsets[states[0]][i].mean(axis=0) for i in range(2)]
+        noise = [_noise_of_states(context, plans.both[i], states, scanned, subsets, i) for i in range(2)]
+        moving = [subsets[states[0]].plans[i].mean(axis=0) for i in range(2)]
+        regional = [subsets[state].regions for state in states]
     else:
         delta_mu = open_image(context.store / "changes" / change / "delta_mu")
-        noise = [
-            [StateNoise(sector_means(plan, delta_mu, layer_rows(plan)))] for plan in (plans.core, plans.whole)
-        ]
-        moving = [np.zeros(plan.bins) for plan in (plans.core, plans.whole)]
-    systematics = _systematics(context, registered, states, plans, moving)
-    profile = profile_with_errors(
-        plans.core, core, noise[0], moving_attenuation=moving[0],
-        shift_sigma_mm=systematics[0].shift_sigma_mm, interpolation_shift=systematics[0].interpolation_shift,
-    )  # fmt: skip
-    readout = integral_readout(whole, plans.whole.layer.voxel_size_mm)
-    integral_error = np.hypot(
-        readout_standard_error(whole, readout, noise[1]), systematics[1].readout_error(plans.whole, readout)
+        noise = [[StateNoise(sector_means(plan, delta_mu, layer_rows(plan)))] for plan in plans.both]
+        moving, regional = [np.zeros(plan.bins) for plan in plans.both], []
+    return ErrorSources(
+        noise, find_systematics(context, registered, states, plans.both, moving), moving, regional
     )
-    facts = {
-        **_profile_facts(profile, core, noise[0], plans.core, systematics[0]),
-        "noise_floor": noise_floor(
-            profile_from_sums(plans.separator, change_sums(context, change, plans.separator))
-        ),
-        **_charge_facts(
-            context, change, volume_integral(whole, plans.whole.layer.voxel_size_mm), float(integral_error)
-        ),
-    }
-    if not axially_determined(registered.facts, states):
-        context.warn(
-            f"{change}: the shift along the axis is not determined by the data, so neither Δμ at a depth nor "
-            "lithium and charge can be stated; give registration.mask parts with a mark or an end inside the field"
-        )
-        facts = without_numbers(facts)
-    return MeasuredChange(facts, profile_table(context, change, profile))
 
 
-def _systematics(
+def _measure(
     context: RunContext,
-    registered: Registered,
-    states: Sequence[str],
+    change: str,
+    stack: LayerStack,
     plans: ProfilePlans,
-    moving: Sequence[Float],
-) -> list[Systematics]:
-    """Systematics of the core's and of the whole pellet's bins."""
-    shift = _shift_sigma_mm(registered, states)
-    to, origin = (interpolation_shifts(context, s, registered, (plans.core, plans.whole)) for s in states)
-    return [Systematics(moving[i], shift, to[i] - origin[i]) for i in range(2)]
+    layout: RegionLayout,
+    errors: ErrorSources,
+) -> MeasuredChange:
+    core, whole = (change_sums(context, change, plan) for plan in plans.both)
+    in_core = errors.systematics[0]
+    profile = profile_with_errors(
+        plans.core, core, errors.noise[0], moving_attenuation=errors.moving[0],
+        shift_sigma_mm=in_core.shift_sigma_mm, interpolation_shift=in_core.interpolation_shift,
+    )  # fmt: skip
+    regions = measure_regions(context, change, plans.whole, layout)
+    facts = {
+        **_profile_facts(profile, core, errors.noise[0], plans.core, in_core),
+        **_noise_facts(context, change, plans),
+        **_charge_facts(context, change, plans.whole, whole, errors),
+        **_shape_facts(profile, plans.core, in_core),
+        **_region_facts(plans.whole, layout, regions, whole, errors),
+        "significance": significance_facts(context, change, stack, _roles(context)),
+    }
+    tables = {
+        change: profile_table(context, change, profile),
+        f"{change}.regions": region_table(change, plans.whole, layout, regions, errors.regional),
+    }
+    return MeasuredChange(facts, tables)
+
+
+def _noise_facts(context: RunContext, change: str, plans: ProfilePlans) -> dict[str, Any]:
+    separator = profile_from_sums(plans.separator, change_sums(context, change, plans.separator))
+    radii = context.study.registration.housing_radius_mm
+    return {
+        "noise_floor": noise_floor(separator),
+        "noise_floor_casing": casing_floor(context, change, plans.core, radii),
+    }
+
+
+def _shape_facts(profile: DepthProfile, plan: ProfilePlan, systematics: Systematics) -> dict[str, Any]:
+    joint = systematics.covariance(plan)
+    alone = np.maximum(profile.standard_error**2 - np.diag(joint), 0.0)
+    covariance = np.diag(alone) + joint
+    thickness = plan.layer.thickness_mm
+    return {
+        **shape_facts(profile, thickness, covariance),
+        "transport": transport_facts(profile, thickness, covariance),
+    }
+
+
+def _region_facts(
+    plan: ProfilePlan,
+    layout: RegionLayout,
+    means: tuple[Float, Float],
+    sums: ProfileSums,
+    errors: ErrorSources,
+) -> dict[str, Any]:
+    found = region_facts(plan, layout, means, sums, errors.noise[1], errors.systematics[1], errors.regional)
+    rings = sum(name.startswith("ring_") for name in layout.names)
+    regions, radial = split_rings(found, plan.layer.radius_mm, rings)
+    return {"regions": regions, "radial": radial}
+
+
+def _roles(context: RunContext) -> dict[str, str]:
+    layers = layer_settings(context)
+    return {layers.cathode: "changing", layers.separator: "inert", layers.collector: "inert"}
+
+
+def _without_numbers(context: RunContext, change: str, measured: MeasuredChange) -> MeasuredChange:
+    context.warn(
+        f"{change}: the shift along the axis is not determined by the data, so neither Δμ at a depth nor "
+        "lithium and charge can be stated; give registration.mask parts with a mark or an end inside the field"
+    )
+    return MeasuredChange(without_numbers(measured.facts), measured.tables)
 
 
 def axially_determined(facts: Mapping[str, Mapping[str, Any]], states: Sequence[str]) -> bool:
@@ -216,7 +271,7 @@ def _noise_of_states(
     plan: ProfilePlan,
     states: Sequence[str],
     scanned: Mapping[str, ScannedState],
-    subsets: Mapping[str, tuple[Float, ...]],
+    subsets: Mapping[str, SubsetMeans],
     which: int,
 ) -> list[StateNoise]:
     found = []
@@ -224,19 +279,11 @@ def _noise_of_states(
         state = scanned[name]
         response = ring_response(state.scan.shape[2], radii_px=plan.radii_px, **fbp_options(context, state))
         found.append(
-            StateNoise(subsets[name][which], response, shared_variance(context, state).astype(np.float64))
+            StateNoise(
+                subsets[name].plans[which], response, shared_variance(context, state).astype(np.float64)
+            )
         )
     return found
-
-
-def _shift_sigma_mm(registered: Registered, states: Sequence[str]) -> float:
-    """Standard deviation of the displacement along the axis, of both states together."""
-    sigmas = [
-        registered.facts[s]["uncertainty"].get("translation_z") or 0.0
-        for s in states
-        if s in registered.facts
-    ]
-    return float(np.sqrt(np.sum(np.square(sigmas))))
 
 
 def _profile_facts(
@@ -269,10 +316,20 @@ def _profile_facts(
     }
 
 
-def _charge_facts(context: RunContext, change: str, integral: float, error: float) -> dict[str, Any]:
-    lithium = context.study.lithium
+def _charge_facts(
+    context: RunContext, change: str, plan: ProfilePlan, sums: ProfileSums, errors: ErrorSources
+) -> dict[str, Any]:
+    lithium, voxel = context.study.lithium, plan.layer.voxel_size_mm
+    readout = integral_readout(sums, voxel)
+    error = np.hypot(
+        readout_standard_error(sums, readout, errors.noise[1]),
+        errors.systematics[1].readout_error(plan, readout),
+    )
     found = inventory(
-        integral, error, wavelength_angstrom=lithium.wavelength_angstrom, li6_fraction=lithium.li6_fraction
+        volume_integral(sums, voxel),
+        float(error),
+        wavelength_angstrom=lithium.wavelength_angstrom,
+        li6_fraction=lithium.li6_fraction,
     )
     facts: dict[str, Any] = {
         "lithium_mol": found.lithium_mol,

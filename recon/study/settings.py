@@ -206,6 +206,17 @@ class ProfileSettings(Section):
     bin_um: Positive | None = None
     blur_fwhm_um: Positive | None = None
     subsets: Annotated[int, Field(ge=4, le=32)] = 12
+    rings: Annotated[int, Field(ge=1, le=32)] = 8
+    regions: dict[str, str] = Field(default_factory=dict)
+    false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+    @field_validator("regions")
+    @classmethod
+    def _region_names(cls, regions: dict[str, str]) -> dict[str, str]:
+        for name in regions:
+            if not STATE_NAME.fullmatch(name):
+                raise ValueError(f"region '{name}': expected lower-case letters, digits and underscores")
+        return regions
 
 
 class LithiumSettings(Section):

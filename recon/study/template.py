@@ -158,7 +158,9 @@ def _registration(draft: StudyDraft) -> str:
         )
     lines += ["", "[profile]", "core_fraction = 0.8            # of the pellet's radius that is averaged"]
     lines.append(
-        "# blur_fwhm_um = 45.0          # resolution along the axis, as fitted to the surfaces when not given"
+        "# blur_fwhm_um = 45.0          # resolution along the axis, as fitted to the surfaces when not given\n"
+        "# false_discovery_rate = 0.05   # of the voxels that are said to have changed\n"
+        '# regions = {crack = "crack.tif"}   # masks (y, x) on the grid of the reference, .npy or TIFF'
     )
     return "\n".join(lines)
 

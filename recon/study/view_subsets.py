@@ -1,5 +1,6 @@
 """Means over bins of depth from interleaved subsets of the views, or from sectors of the pellet."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.recon.change.profile_plan import ProfilePlan
-from deltamu.recon.change.profile_sums import empty_sums, slab_sums
+from deltamu.recon.change.profile_sums import slab_sums
+from deltamu.recon.change.regions import RegionLayout, region_means, region_slab_sums
 from deltamu.recon.change.resampling import REACH_PLANES, resample
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.solvers.fbp import fbp
@@ -48,10 +50,30 @@ class SomeRows:
         return found[(slice(None), *rest)]
 
 
+@dataclass(frozen=True, eq=False)
+class SubsetMeans:
+    """Means in the reconstruction of each interleaved subset of the views.
+
+    Attributes
+    ----------
+    plans : tuple of (subset, bin) arrays
+        One per plan.
+    regions : (subset, region, bin) array
+        By depth of the last plan.
+    """
+
+    plans: tuple[Float, ...]
+    regions: Float
+
+
 def subset_means(
-    context: RunContext, state: ScannedState, registered: Registered, plans: Sequence[ProfilePlan]
-) -> tuple[Float, ...]:
-    """Means of the bins of every plan in the reconstruction of each subset of the views, (subset, bin) per plan.
+    context: RunContext,
+    state: ScannedState,
+    registered: Registered,
+    plans: Sequence[ProfilePlan],
+    layout: RegionLayout,
+) -> SubsetMeans:
+    """Means over the bins of every plan, and over the regions, in the reconstruction of each subset of the views.
 
     The subsets are resampled onto the reference as the state was, so that interpolation is in their scatter.
     """
@@ -62,14 +84,18 @@ def subset_means(
         context.study.profile,
         context.study.reconstruction,
         [plan_facts(plan) for plan in plans],
+        layout_facts(layout),
     )
 
     def compute() -> tuple[Slabs, Mapping[str, Any]]:
-        return [], {"means": [means.tolist() for means in _compute(context, state, transform, plans)]}
+        found = _compute(context, state, transform, plans, layout)
+        return [], {"means": [means.tolist() for means in found.plans], "regions": found.regions.tolist()}
 
     payload = context.piece(PieceKey("subsets", state.name), settings, compute)
     context.progress("subsets", state.name, 1, 1)
-    return tuple(np.asarray(means, np.float64) for means in payload["means"])
+    return SubsetMeans(
+        tuple(np.asarray(means, np.float64) for means in payload["means"]), np.asarray(payload["regions"])
+    )
 
 
 def sector_means(plan: ProfilePlan, volume: Volume, rows: tuple[int, int], *, sectors: int = 12) -> Float:
@@ -103,14 +129,19 @@ def layer_rows(plan: ProfilePlan) -> tuple[int, int]:
 
 
 def _compute(
-    context: RunContext, state: ScannedState, transform: RigidTransform | None, plans: Sequence[ProfilePlan]
-) -> list[Float]:
+    context: RunContext,
+    state: ScannedState,
+    transform: RigidTransform | None,
+    plans: Sequence[ProfilePlan],
+    layout: RegionLayout,
+) -> SubsetMeans:
     spans = [layer_rows(plan) for plan in plans]
     rows = (min(span[0] for span in spans), max(span[1] for span in spans))
     source = rows if transform is None else moving_rows(context, transform, rows)
     line_integrals, _ = read_rows(context, state, *source)
     count = context.study.profile.subsets
     means: list[list[Float]] = [[] for _ in plans]
+    regions: list[Float] = []
     for subset in range(count):
         part = fbp(
             np.ascontiguousarray(line_integrals[subset::count]),
@@ -121,10 +152,12 @@ def _compute(
         if transform is not None:
             part = _on_reference(context, state, transform, part, source[0], rows)
         for plan, collected in zip(plans, means, strict=True):
-            sums = empty_sums(plan) if part.size == 0 else slab_sums(plan, rows[0], part, rings=False)
+            sums = slab_sums(plan, rows[0], part, rings=False)
             collected.append(np.nan_to_num(sums.mean))
+        regional = region_slab_sums(plans[-1], layout, rows[0], part)
+        regions.append(np.nan_to_num(region_means(regional, layout)[0]))
         context.progress("subsets", state.name, subset, count)
-    return [np.array(collected) for collected in means]
+    return SubsetMeans(tuple(np.array(collected) for collected in means), np.array(regions))
 
 
 def _on_reference(
@@ -157,6 +190,11 @@ def moving_rows(context: RunContext, transform: RigidTransform, rows: tuple[int,
     reach = REACH_PLANES[INTERPOLATION_ORDER] + 1
     first, stop = int(np.floor(moved.min())) - reach, int(np.ceil(moved.max())) + reach + 1
     return max(first, 0), min(stop, grid.volume[0])
+
+
+def layout_facts(layout: RegionLayout) -> list[Any]:
+    """Write down what the means over regions depend on."""
+    return [list(layout.names), zlib.crc32(layout.patch.tobytes()), layout.member.tolist()]
 
 
 def plan_facts(plan: ProfilePlan) -> list[Any]:

@@ -35,3 +35,39 @@ def test_resolution_stands_with_its_error_and_only_where_it_was_measured(content
 def test_a_study_without_evidence_has_no_tables() -> None:
     bare = ReportContent(Path("."), {"states": {"one": {}}, "voxel_size_mm": 0.027}, {}, "")
     assert evidence_tables(bare) == ()
+
+
+CHANGE = {
+    "center_of_mass_mm": 0.1443, "center_of_mass_standard_error_mm": 0.0003,
+    "front_mm": None, "separator_half_share": 0.7454, "separator_half_share_standard_error": 0.0014,
+    "transport": {"ions": {"nu": 1.7, "nu_standard_error": 0.12}, "electrons": {"nu": 0.0, "nu_standard_error": 9e3},
+                  "preferred": None, "bins": 11},
+    "radial": [{"radius_mm": 0.19, "mean_delta_mu": -0.61, "standard_error": 0.0048}],
+    "significance": {"level": 0.05, "cathode": {"changed_fraction": 0.8, "threshold_z": 2.055}, "separator": None},
+    "noise_floor": 0.0014,
+}  # fmt: skip
+
+
+def test_a_change_is_placed_and_what_no_shape_explains_is_called_neither() -> None:
+    undetermined = {
+        "center_of_mass_mm": None,
+        "transport": {"ions": {"nu": None}, "bins": None, "preferred": None},
+        "radial": None,
+        "significance": {"level": None, "cathode": {"changed_fraction": None}},
+    }
+    summary = {
+        "states": {"a": {}, "b": {}},
+        "voxel_size_mm": 0.027,
+        "changes": {"b-a": CHANGE, "a-b": undetermined},
+    }
+    views = {view.title: dict(zip([r[0] for r in view.rows], view.rows, strict=True)) for view in evidence_tables(
+        ReportContent(Path("."), summary, {}, "")
+    )}  # fmt: skip
+    shape = views["Where the change sits"]
+    assert shape["centre of mass (µm)"][1:] == ("144.30 ± 0.30", "–")
+    assert shape["share in the separator's half (%)"][1] == "74.54 ± 0.14"
+    assert shape["preferred"][1:] == ("neither", "–")
+    assert shape["ν, limited by electrons"][1] == "not above 0"
+    assert "half-height front (µm)" not in shape
+    assert views["What stands out of the noise"]["cathode: |z| from"][1:] == ("2.06", "–")
+    assert list(views["Radial profile of the mean Δµ (cm⁻¹)"]) == ["0.190"]

@@ -1,0 +1,81 @@
+"""The right hypothesis for profiles whose cause is known."""
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from deltamu.recon.change.profile import DepthProfile
+from deltamu.recon.change.transport import compare_transport, reaction_profile
+from deltamu.recon.errors import InputError
+from deltamu.recon.simulate import profiles
+
+THICKNESS, SULFUR, ERROR = 0.4, 1.5367, 0.004
+
+
+def measured(shape, *, seed=0, error=ERROR, bins=15):
+    """A profile of a cathode of 0.4 mm; the outer two bins on either side are what erosion leaves out."""
+    x = (np.arange(bins) + 0.5) / bins
+    mean = SULFUR * shape(x) + np.random.default_rng(seed).normal(0, error, bins)
+    eroded = np.zeros(bins, bool)
+    eroded[2:-2] = True
+    every = np.ones(bins, bool)
+    return DepthProfile(
+        x * THICKNESS, mean, np.full(bins, error), np.full(bins, 0.2), np.full(bins, 10_000), eroded, every,
+        float(mean[eroded].mean()), error,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("nu", [0.3, 2.0, 8.0, 50.0])
+def test_the_mean_reaction_is_one_and_the_electrons_mirror_it(nu: float) -> None:
+    assert quad(lambda x: float(reaction_profile(np.array(x), nu)), 0, 1)[0] == pytest.approx(1, rel=1e-7)
+    x = np.linspace(0, 1, 11)
+    np.testing.assert_allclose(
+        reaction_profile(x, nu, "electrons"), reaction_profile(x, nu)[::-1], rtol=1e-12
+    )
+    np.testing.assert_allclose(reaction_profile(x, 1e-9), 1.0)
+
+
+@pytest.mark.parametrize("limit", ["ions", "electrons"])
+def test_the_parameter_comes_back_with_an_honest_error(limit) -> None:
+    pulls = []
+    for seed in range(60):
+        found = compare_transport(
+            measured(lambda x: 0.5 * reaction_profile(x, 2.0, limit), seed=seed), THICKNESS
+        )
+        assert found.preferred == limit
+        fit = getattr(found, limit)
+        pulls.append((fit.nu - 2.0) / fit.nu_standard_error)
+    # 60 pulls: 9 % of their width; the scale is itself from 9 degrees of freedom
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.3)
+    assert abs(np.mean(pulls)) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("shape", "preferred"),
+    [
+        (profiles.front(0.45, width=0.08, level=0.9), "ions"),
+        (profiles.front(0.55, width=0.08, level=0.9, from_collector=True), "electrons"),
+        (lambda x: 0.3 + 0.5 * np.exp(-((x - 0.5) ** 2) / (2 * 0.15**2)), None),
+        (profiles.flat(0.6), None),
+    ],
+)
+def test_alternative_truths(shape, preferred) -> None:
+    """Sharp front, mirror, centre-peaked, flat: a shape that neither explains is not called either."""
+    for seed in range(5):
+        found = compare_transport(measured(shape, seed=seed), THICKNESS)
+        assert found.preferred == preferred
+        assert (found.evidence > 0) == (preferred == "ions") or preferred is None
+
+
+def test_counting_longer_does_not_make_a_wrong_shape_right() -> None:
+    shape = lambda x: 0.3 + 0.5 * np.exp(-((x - 0.48) ** 2) / (2 * 0.15**2))  # noqa: E731
+    assert compare_transport(measured(shape, error=1e-5), THICKNESS).preferred is None
+
+
+def test_refusals() -> None:
+    with pytest.raises(InputError, match="at least 4"):
+        compare_transport(measured(profiles.flat(0.5), bins=3), THICKNESS)
+    with pytest.raises(InputError, match="nu: found -1"):
+        reaction_profile(np.zeros(2), -1)
+    with pytest.raises(InputError, match="'ions' or 'electrons'"):
+        reaction_profile(np.zeros(2), 1, "holes")  # type: ignore[arg-type]
