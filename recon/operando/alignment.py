@@ -6,11 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.recon.errors import InputError
+from deltamu.recon.operando.change_points import slope_change
 from deltamu.recon.operando.clock import in_utc
 from deltamu.recon.operando.cycler import CyclerRecord
 from deltamu.recon.operando.series import Series
 
 Float = NDArray[np.float64]
+# lithium and current must begin together to this, or to four σ of the images
+_CLOCK_S, _CLOCK_SIGMAS = 180.0, 4.0
+_CLOCK_WINDOW_S = 45 * 60.0
 
 
 @dataclass(frozen=True)
@@ -106,4 +110,31 @@ def _cover_note(voltage: Float) -> tuple[str, ...]:
         (f"{missing} of {voltage.size} frames were taken while the cycler recorded nothing",)
         if missing
         else ()
+    )
+
+
+def clock_doubt(times_s: Float, current_ma: Float, lithium_mah: Float) -> str | None:
+    """Say so when lithium does not begin to move as the current is switched on; None where nothing can be told.
+
+    Parameters
+    ----------
+    times_s, current_ma : (time,) arrays
+    lithium_mah : (time,) array
+        Of the zone with the clearest signal.
+    """
+    running = np.abs(np.nan_to_num(current_ma)) > 0.1 * float(np.nanmax(np.abs(current_ma), initial=0.0))
+    starts = np.flatnonzero(running[1:] & ~running[:-1]) + 1
+    if not starts.size or not np.isfinite(current_ma[starts[0] - 1]):
+        return None
+    begin = float(times_s[starts[0]] + times_s[starts[0] - 1]) / 2
+    change = slope_change(times_s, lithium_mah, begin, window_s=_CLOCK_WINDOW_S, search_s=_CLOCK_WINDOW_S)
+    if change is None:
+        return None
+    late = begin - change.time_s
+    if abs(late) <= max(_CLOCK_S, _CLOCK_SIGMAS * change.sigma_s):
+        return None
+    return (
+        f"clock: the cycler switches the current on {begin / 60:.1f} min after the beginning of the series, lithium begins to "
+        f"move at {change.time_s / 60:.1f} ± {change.sigma_s / 60:.1f} min; is the cycler's clock right? "
+        f"(try cycler.offset_s lower by {late:.0f})"
     )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deltamu.recon.errors import InputError
 from deltamu.recon.materials.lithium import charge_per_attenuation
-from deltamu.recon.operando.alignment import Cycling
+from deltamu.recon.operando.alignment import Cycling, clock_doubt
 from deltamu.recon.operando.events import Event, Signals, find_events
 from deltamu.recon.operando.front import (
     FrontPath,
@@ -286,4 +286,7 @@ def _events(
     voltage = nothing if cycling is None else _grouped(cycling.voltage_v, bounds)
     current = nothing if cycling is None else _grouped(cycling.current_ma, bounds)
     zones = {} if charges is None else {z.name: charges.mah[z.name] for z in zones_of(run.study)}
+    if zones and cycling is not None and np.any(np.isfinite(current)):
+        doubt = clock_doubt(times, current, next(iter(zones.values())))
+        notes += [doubt] if doubt else []
     return find_events(Signals(times, voltage, current, zones), settle_s=60 * run.study.events.settle_min)

@@ -161,3 +161,15 @@ def test_averaging_in_time_costs_resolution_and_says_so(series):
     edit(series, "average_frames = 5", "average_frames = 20")
     with pytest.raises(InputError, match="a group fits into it"):
         run(series)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("offset", "doubt"), [(-7, False), (893, True)])
+def test_a_clock_that_is_wrong_by_a_quarter_of_an_hour_is_doubted(series, offset, doubt):
+    edit(series, "offset_s = -7.0", f"offset_s = {offset}")
+    told = [note for note in summary_of(run(series))["warnings"] if note.startswith("clock:")]
+    assert bool(told) is doubt
+    if doubt:
+        lower = float(told[0].split("lower by ")[1].rstrip(")"))
+        # the knee of noisy lithium
+        assert lower == pytest.approx(900, abs=240)
