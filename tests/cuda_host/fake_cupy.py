@@ -255,17 +255,20 @@ class _Fourier(types.ModuleType):
 
 
 class _Device:
-    id = 0
-    compute_capability = "90"
+    """One of two devices; the current one is each thread's own."""
 
-    def __init__(self, number=0):
-        self.id = number
+    compute_capability = "90"
+    current = threading.local()
+
+    def __init__(self, number=None):
+        self.id = getattr(self.current, "id", 0) if number is None else number
 
     def __enter__(self):
+        self.before, self.current.id = getattr(self.current, "id", 0), self.id
         return self
 
     def __exit__(self, *_raised):
-        return None
+        self.current.id = self.before
 
     def synchronize(self):
         return None
@@ -308,7 +311,7 @@ class FakeCupy(types.ModuleType):
             get_current_stream=_Stream,
             memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
             runtime=types.SimpleNamespace(
-                getDeviceCount=lambda: 1, memGetInfo=lambda: (2**30, 2**31), CUDARuntimeError=RuntimeError
+                getDeviceCount=lambda: 2, memGetInfo=lambda: (2**30, 2**31), CUDARuntimeError=RuntimeError
             ),
         )
 

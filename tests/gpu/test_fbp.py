@@ -1,5 +1,7 @@
 """Filtered back-projection on the device, and from the host by all devices."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,23 @@ def test_slabs_join(device, gpus):
     expected = fbp(views(7), ANGLES, filter="hann", **OPTIONS)
     assert abs(found - expected).max() <= 4e-6 * abs(expected).max()
     assert seen[-1] == (7, 7)
+
+
+def test_devices_share_slabs_and_copy_while_they_compute(fake_cupy, monkeypatch):
+    """Four slabs for two threads on each of two devices: every thread has to have taken one before any goes on."""
+    meeting, devices = threading.Barrier(4, timeout=30), []
+    upload = fbp_gpu._uploaded
+
+    def uploaded(cupy, values, stream):
+        devices.append(cupy.cuda.Device().id)
+        meeting.wait()
+        return upload(cupy, values, stream)
+
+    monkeypatch.setattr(fbp_gpu, "_uploaded", uploaded)
+    found = fbp_gpu.fbp_on_gpus(views(8), ANGLES, slab=2, **OPTIONS)
+    assert sorted(devices) == [0, 0, 1, 1]
+    expected = fbp(views(8), ANGLES, **OPTIONS)
+    assert abs(found - expected).max() <= 4e-6 * abs(expected).max()
 
 
 def test_memory_that_runs_out_makes_slabs_smaller(fake_cupy, cuda_host, monkeypatch):
