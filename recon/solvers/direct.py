@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.kernels.backend import array_module
-from deltamu.kernels.backproject import add_views, homogeneous
+from deltamu.kernels.backproject import Storage, add_views, homogeneous
 from deltamu.recon.errors import InputError
 from deltamu.recon.scan_geometry import ScanGeometry
 from deltamu.recon.solvers.fbp import check_padding, check_views, check_weights, per_cm
@@ -35,6 +35,7 @@ def fbp_direct(
     padding: str = "zero",
     weights: NDArray[np.floating] | None = None,
     offset_detector: bool = False,
+    storage: Storage = "float32",
     progress: Progress | None = None,
 ) -> Array:
     """Reconstruct attenuation coefficients from parallel views of any geometry.
@@ -57,6 +58,9 @@ def fbp_direct(
         Weight of each view, pi in total; from the spacing of the views by default.
     offset_detector : bool
         As in `fbp`.
+    storage : {"float32", "float16"}
+        How filtered views are held while voxels read them; sums have 32 bits either way. 16 bits are faster on a
+        GPU and change a voxel by about 1e-5 of the largest (1e-4 at most, on a head phantom).
     progress : callable, optional
         Called with (views done, views).
 
@@ -85,6 +89,7 @@ def fbp_direct(
     check_filter(filter, cutoff)
     check_grid(volume_shape, voxel_size_mm)
     check_padding(padding)
+    check_storage(storage)
     orbit = find_orbit(geometry)
     if offset_detector:
         check_full_turn(orbit.angles)
@@ -106,7 +111,9 @@ def fbp_direct(
         cutoff=cutoff,
         repeat_edge=padding == "edge",
     )
-    return back_project(weighted, orbit, matrices, views_filter, volume_shape, progress, xp=xp)
+    return back_project(
+        weighted, orbit, matrices, views_filter, volume_shape, progress, xp=xp, storage=storage
+    )
 
 
 def filter_for(
@@ -140,6 +147,7 @@ def back_project(
     progress: Progress | None,
     *,
     xp: ModuleType = np,
+    storage: Storage = "float32",
 ) -> Array:
     """Filter and sum views batch by batch; `weighted` returns the chosen views, which are neighbours, as arrays of `xp`."""
     volume: Array = xp.zeros(volume_shape, np.float32)
@@ -151,7 +159,7 @@ def back_project(
     while done < count:
         chosen = np.arange(done, min(done + batch, count))
         filtered = views_filter(weighted(chosen), orbit.slopes[chosen])
-        add_views(volume, filtered, finer[chosen], row_margin=margin)
+        add_views(volume, filtered, finer[chosen], row_margin=margin, storage=storage)
         done += len(chosen)
         batch = max(1, BATCH_BYTES // filtered[0].nbytes)
         if progress is not None:
@@ -171,6 +179,12 @@ def check_projections(line_integrals: NDArray[np.floating], geometry: ScanGeomet
                 f"line_integrals: view {index} holds values that are not finite; mask or repair them first"
             )
     return views
+
+
+def check_storage(storage: str) -> None:
+    """Raise InputError unless it is one of the two."""
+    if storage not in ("float32", "float16"):
+        raise InputError(f"storage: found {storage!r}, expected 'float32' or 'float16'")
 
 
 def check_grid(volume_shape: Shape, voxel_size_mm: float) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.kernels.backend import array_module
+from deltamu.kernels.backproject import Storage
 from deltamu.kernels.rays import ray_maps
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import view_weights
@@ -17,6 +18,7 @@ from deltamu.recon.solvers.direct import (
     back_project,
     check_grid,
     check_projections,
+    check_storage,
     filter_for,
 )
 from deltamu.recon.solvers.fbp import check_padding, per_cm
@@ -46,6 +48,7 @@ def fdk(
     cutoff: float = 1.0,
     padding: str = "zero",
     offset_detector: bool = False,
+    storage: Storage = "float32",
     progress: Progress | None = None,
 ) -> Array:
     """Reconstruct attenuation coefficients from views of a cone beam on a circle.
@@ -64,6 +67,8 @@ def fdk(
     offset_detector : bool
         The detector stands to one side of the axis and the views make a full turn: each half of the sample is
         seen from the other side.
+    storage : {"float32", "float16"}
+        As in `fbp_direct`.
     progress : callable, optional
         Called with (views done, views).
 
@@ -90,6 +95,7 @@ def fdk(
     check_filter(filter, cutoff)
     check_grid(volume_shape, voxel_size_mm)
     check_padding(padding)
+    check_storage(storage)
     orbit = find_orbit(geometry)
     check_circle(geometry, orbit)
     fan = _Fan(geometry, orbit, offset_detector)
@@ -111,6 +117,7 @@ def fdk(
         volume_shape,
         progress,
         xp=xp,
+        storage=storage,
     )
 
 

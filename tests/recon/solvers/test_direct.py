@@ -207,3 +207,24 @@ def test_an_offset_detector_sees_the_whole_in_a_full_turn():
     error = gaussian_filter(np.where(known, image - truth, 0), 1.0)[4:-4, 4:-4, 4:-4]
     # as the whole detector, above
     assert np.sqrt(np.mean(error**2)) < 0.006 * 3
+
+
+def test_sixteen_bits_change_little():
+    """Filtered views rounded to 11 bits, of either sign, mostly cancel: what is stated is a tenth of a thousandth."""
+    size, angles = 128, np.arange(180) * np.pi / 180
+    phantom = head_phantom(size)
+    views = line_integrals(phantom, angles, columns=size)[:, None].astype(np.float32)
+    scan = parallel_geometry(
+        angles, detector_shape=(1, size), center=(size - 1) / 2, pixel_size_mm=10.0,
+        middle_mm=middle_of((1, size, size), 10.0),
+    )  # fmt: skip
+    options = {"volume_shape": (1, size, size), "voxel_size_mm": 10.0}
+    exact, rounded = (fbp_direct(views, scan, storage=s, **options) for s in ("float32", "float16"))
+    off = abs(rounded - exact) / abs(exact).max()
+    assert 0 < np.sqrt(np.mean(off**2)) < 2e-5
+    assert off.max() < 1e-4
+
+
+def test_an_unknown_storage_is_named():
+    with pytest.raises(InputError, match="storage: found 'bfloat16'"):
+        reconstruct(np.zeros((len(HALF), *SHAPE[:2]), np.float32), geometry(), storage="bfloat16")
