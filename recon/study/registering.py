@@ -13,6 +13,7 @@ from deltamu.recon.change.masks import layer_mask
 from deltamu.recon.change.registration import Registration, register
 from deltamu.recon.change.registration_bodies import BodyComparison, compare_bodies, join_bodies
 from deltamu.recon.errors import InputError
+from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.comparison import compared_states, layer_settings
 from deltamu.recon.study.from_scans import as_json
@@ -129,6 +130,7 @@ def _align(context: RunContext, state: str, masks: _Masks) -> dict[str, Any]:
         voxel_size_mm=reference.voxel_size_mm,
         moving_voxel_size_mm=moving.voxel_size_mm,
         mask=masks.fixed,
+        **_start(context, state, reference),
         # half resolution places a surface only to a tenth of a voxel: too little along the axis
         stop_level=0,
     )
@@ -138,6 +140,15 @@ def _align(context: RunContext, state: str, masks: _Masks) -> dict[str, Any]:
     facts["mask"] = list(masks.names)
     facts["housing"] = housing
     return facts
+
+
+def _start(context: RunContext, state: str, reference: Volume) -> dict[str, Any]:
+    """Where the search begins: as the settings say, with no rotations tried beside it."""
+    given = context.study.registration.start.get(state)
+    if given is None:
+        return {}
+    z, y, x = (0.5 * (n - 1) * reference.voxel_size_mm for n in reference.shape)
+    return {"initial": RigidTransform(given[3:], given[:3], (z, y, x)), "search_deg": 0.0}
 
 
 def _registration_facts(found: Registration) -> dict[str, Any]:

@@ -197,6 +197,8 @@ class RegistrationSettings(Section):
 
     mask: tuple[str, ...] | None = None
     housing_radius_mm: tuple[Positive, Positive] | None = None
+    # state: translation (z, y, x) in mm, rotation (z, y, x) in degrees about the middle of the reference
+    start: dict[str, tuple[Finite, Finite, Finite, Finite, Finite, Finite]] = Field(default_factory=dict)
 
 
 class ProfileSettings(Section):
@@ -283,6 +285,9 @@ class Study(Section):
             raise ValueError(
                 "changes need a table [layers] (the stack of the cell) to register and to measure depth"
             )
+        for state in self.registration.start:
+            if state not in self.states:
+                raise ValueError(f"registration.start: no state '{state}'; {_known(state, self.states)}")
         for change in self.lithium.charge_mah:
             if change not in self.changes:
                 raise ValueError(f"lithium.charge_mah: '{change}' is not in changes")

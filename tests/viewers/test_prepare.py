@@ -94,3 +94,12 @@ def test_without_a_scan_the_widget_says_so(viewer, qtbot):
     widget = viewer.window.add_plugin_dock_widget("deltamu", "Prepare")[1]
     widget.load_button.click()
     assert "No scan is open" in widget.message.text()
+
+
+def test_a_start_of_a_registration_belongs_to_a_state(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    edit_study(path, {("registration", "start", "only"): [0.1, 0.0, 0.0, 1.0, 0.0, 0.0]})
+    assert read_study(path).registration.start["only"][3] == 1.0
+    with pytest.raises(InputError, match="no state 'onyl'"):
+        edit_study(path, {("registration", "start", "onyl"): [0.0] * 6})
