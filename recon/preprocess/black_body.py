@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from deltamu.recon.errors import InputError
 from deltamu.recon.preprocess.correction import Correction
 from deltamu.recon.preprocess.detector import ScanLike
+from deltamu.recon.preprocess.line_spread import remove_tail
 from deltamu.recon.preprocess.references import combine_flats
 from deltamu.recon.preprocess.scatter import BlackBodyBackground, dot_labels, measure_background
 
@@ -59,6 +60,9 @@ class BlackBodyFrames:
         inverse = np.where(correction.bad_pixels, np.nan, correction.inverse_flat)
         repaired = np.nan_to_num(np.stack([*frames, flats.mean]) * inverse)
         correction.repair.apply(repaired)
+        if correction.tail is not None:
+            # the tail reaches behind the dots, and is no scatter
+            repaired = remove_tail(repaired, correction.tail)
         return measure_background(
             repaired[:-1], repaired[-1], angles=self.scan.angles, view_angles=self.view_angles,
             air=_air_mask(correction), dots=None if self.mask is None else dot_labels(self.mask),

@@ -45,6 +45,12 @@ class Correction:
         Standard deviations.
     corner_variance : (row, column) float32 array or None
         Added to the spot noise where the sample itself stands out in view after view.
+    doses : (view,) array or None
+        Beam of every view over that of the flats, where a monitor counted it.
+    inert_region : (first row, stop, first column, stop) or None
+        Part of the view that looks the same at every angle; its level tells the dose.
+    inert_level : float
+        Its usual transmission.
     background : Background or None
         Scattered neutrons and the like, subtracted from every frame.
     tail : LineSpreadTail or None
@@ -62,6 +68,9 @@ class Correction:
     spot_noise: tuple[float, float] | None
     spot_threshold: float = SPOT_THRESHOLD
     corner_variance: Float32 | None = None
+    doses: Float | None = None
+    inert_region: tuple[int, int, int, int] | None = None
+    inert_level: float = 1.0
     background: Background | None = None
     tail: LineSpreadTail | None = None
     notes: tuple[str, ...] = ()
@@ -164,13 +173,19 @@ def correct_frames(
 def dose_of_frame(
     frame: Float32, weight: Float32, background: Float32, correction: Correction, *, view: int
 ) -> float:
-    """Beam of a frame over that of the flats, from its air; 1 where no air is known.
+    """Beam of a frame over that of the flats: counted, from an inert region, or from its air; 1 without any.
 
     Raises
     ------
     InputError
         If there is no light in the air.
     """
+    if correction.doses is not None:
+        return _positive_dose(float(correction.doses[view]), view)
+    if correction.inert_region is not None:
+        top, bottom, left, right = correction.inert_region
+        level = float(frame[top:bottom, left:right].mean(dtype=np.float64))
+        return _positive_dose(level / correction.inert_level, view)
     regions = correction.air_columns
     if not regions:
         return 1.0
@@ -302,7 +317,7 @@ def _log_bias_of_measured(counts: Float32, starved: NDArray[np.bool_], pixel_fra
 def _positive_dose(value: float, index: int) -> float:
     if not (np.isfinite(value) and value > 1e-3):
         raise InputError(
-            f"projection {index}: no beam in the air columns (dose {value:.3g} of the flats); "
+            f"projection {index}: no beam where the dose is measured (dose {value:.3g} of the flats); "
             'expected light there: a closed shutter? Leave the view out, or set dose = "none"'
         )
     return value

@@ -25,11 +25,13 @@ SAMPLE_VIEWS = 24
 def prepare_correction(
     scan: ScanLike,
     *,
-    dose: Literal["air", "none"] = "air",
+    dose: Literal["air", "counted", "region", "none"] = "air",
     air_columns: Sequence[Sequence[int]] | None = None,
     spots: bool = True,
     spot_threshold: float = SPOT_THRESHOLD,
     counts_per_adu: float | None = None,
+    dose_counts: NDArray[np.floating] | None = None,
+    dose_region: Sequence[int] | None = None,
     black_body: BlackBodyFrames | None = None,
     scatter_fraction: float | None = None,
     tail: LineSpreadTail | None = None,
@@ -39,8 +41,13 @@ def prepare_correction(
     Parameters
     ----------
     scan : Scan
-    dose : {"air", "none"}
-        Scale each frame by its air regions, or trust the beam.
+    dose : {"air", "counted", "region", "none"}
+        Scale each frame by its air regions, by what a monitor counted (`dose_counts`), by a part that looks the
+        same in every view (`dose_region`), or trust the beam.
+    dose_counts : (view,) array, optional
+        Monitor counts or proton charge of every view over those of an open-beam frame.
+    dose_region : (first row, stop, first column, stop), optional
+        Of the inert part; the mean dose of the views is taken to be that of the flats.
     air_columns : sequence of (first, stop), optional
         Columns without object in any view; found when not given.
     spots : bool
@@ -63,6 +70,7 @@ def prepare_correction(
         If there are no flats, they are no brighter than the darks, or an option is out of range.
     """
     _check_options(dose, spot_threshold, counts_per_adu)
+    _check_dose(scan, dose, dose_counts, dose_region)
     if black_body is not None and scatter_fraction is not None:
         raise InputError("scatter_fraction: given beside black-body frames; expected one of the two")
     detector = measure_detector(
@@ -71,15 +79,18 @@ def prepare_correction(
     draft = Correction(
         detector.dark, detector.flat, detector.flat_frames, detector.bad_pixels, (),
         detector.noise or _rough_noise(1.0), None, spot_threshold,
-        background=None if scatter_fraction is None else UniformBackground(scatter_fraction),
+        doses=None if dose_counts is None else np.asarray(dose_counts, np.float64),
+        background=None if scatter_fraction is None else UniformBackground(scatter_fraction), tail=tail,
     )  # fmt: skip
     learnt = _learn_from_views(
         scan, draft, dose=dose, air_columns=air_columns, spots=spots,
         noise_known=detector.noise is not None, black_body=black_body,
     )  # fmt: skip
+    if dose_region is not None:
+        learnt = _with_region(scan, learnt, dose_region)
     if tail is None:
         return learnt
-    return replace(learnt, tail=tail, noise=noise_without_tail(learnt.noise, tail))
+    return replace(learnt, noise=noise_without_tail(learnt.noise, tail))
 
 
 def _learn_from_views(
@@ -149,9 +160,42 @@ def spread_views(scan: ScanLike, count: int = SAMPLE_VIEWS) -> tuple[NDArray[np.
     return chosen, np.concatenate(frames)
 
 
+def _with_region(scan: ScanLike, learnt: Correction, region: Sequence[int]) -> Correction:
+    """Learn the usual level of an inert part."""
+    top, bottom, left, right = (int(v) for v in region)
+    frames = clean_transmission(sample_views(scan), learnt)[0][:, top:bottom, left:right]
+    levels = frames.mean(axis=(1, 2), dtype=np.float64)
+    return replace(
+        learnt, inert_region=(top, bottom, left, right), inert_level=float(np.mean(levels)), air_columns=()
+    )
+
+
+def _check_dose(
+    scan: ScanLike, dose: str, counts: NDArray[np.floating] | None, region: Sequence[int] | None
+) -> None:
+    if (dose == "counted") != (counts is not None) or (dose == "region") != (region is not None):
+        raise InputError(
+            f"dose: found {dose!r}; 'counted' goes with dose_counts, 'region' with dose_region, and neither without it"
+        )
+    if counts is not None:
+        values = np.asarray(counts, np.float64)
+        if values.shape != (scan.shape[0],) or not np.all(np.isfinite(values) & (values > 0)):
+            raise InputError(
+                f"dose_counts: found {values.size} values, expected {scan.shape[0]} positive ones, one per view"
+            )
+    if region is not None:
+        _, rows, columns = scan.shape
+        if len(region) != 4 or not (
+            0 <= region[0] < region[1] <= rows and 0 <= region[2] < region[3] <= columns
+        ):
+            raise InputError(
+                f"dose_region: found {list(region)}, expected [row, stop, column, stop] within {rows} x {columns}"
+            )
+
+
 def _check_options(dose: str, threshold: float, counts_per_adu: float | None) -> None:
-    if dose not in ("air", "none"):
-        raise InputError(f"dose: found {dose!r}, expected 'air' or 'none'")
+    if dose not in ("air", "counted", "region", "none"):
+        raise InputError(f"dose: found {dose!r}, expected 'air', 'counted', 'region' or 'none'")
     if not threshold > 0:
         raise InputError(f"spot_threshold: found {threshold}, expected standard deviations above 0")
     if counts_per_adu is not None and not (np.isfinite(counts_per_adu) and counts_per_adu > 0):

@@ -1,19 +1,25 @@
 """The correction of a state's frames as the settings of a study ask for it."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deltamu.recon.preprocess.black_body import BlackBodyFrames
 from deltamu.recon.preprocess.correction import Correction
 from deltamu.recon.preprocess.line_spread import LineSpreadTail
 from deltamu.recon.preprocess.prepare import prepare_correction
 from deltamu.recon.scans.scan import Scan
+from deltamu.recon.study.dose_file import read_dose_file
 from deltamu.recon.study.settings import Study
 
 
-def state_correction(study: Study, scan: Scan, black_body: Scan | None) -> Correction:
+def state_correction(study: Study, name: str, scan: Scan, black_body: Scan | None) -> Correction:
     """Learn how to correct the frames of a state.
 
     Parameters
     ----------
     study : Study
+    name : str
+        Of the state.
     scan : Scan
     black_body : Scan or None
         The acquisition behind a black-body grid, where the settings name one.
@@ -21,7 +27,9 @@ def state_correction(study: Study, scan: Scan, black_body: Scan | None) -> Corre
     options = study.preprocess
     return prepare_correction(
         scan,
-        dose=options.dose,
+        dose="counted" if options.dose == "file" else options.dose,
+        dose_counts=_counts(study, name, scan),
+        dose_region=options.dose_region,
         air_columns=options.air_columns,
         spots=options.spots,
         counts_per_adu=options.counts_per_adu,
@@ -29,6 +37,13 @@ def state_correction(study: Study, scan: Scan, black_body: Scan | None) -> Corre
         scatter_fraction=options.scatter.fraction,
         tail=_tail(study, scan),
     )
+
+
+def _counts(study: Study, name: str, scan: Scan) -> NDArray[np.float64] | None:
+    path = study.dose_path(name)
+    if study.preprocess.dose != "file" or path is None:
+        return None
+    return read_dose_file(path, scan.shape[0], reference=study.states[name].dose_reference)
 
 
 def _tail(study: Study, scan: Scan) -> LineSpreadTail | None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.recon.preprocess.center import find_center
+from deltamu.recon.preprocess.consistency import moment_consistency
 from deltamu.recon.preprocess.correction import (
     Correction,
     correct_frames,
@@ -69,10 +70,12 @@ def prepare_state(context: RunContext, name: str, scan: Scan) -> ScannedState:
     """Read what every frame is corrected with, and find the centre of rotation."""
     options = context.study.preprocess
     grid = open_black_body(context.study, name)
-    correction = state_correction(context.study, scan, grid)
-    frames = options.model_dump(exclude={"hardening", "stripes", "stripe_method"})
+    correction = state_correction(context.study, name, scan, grid)
+    frames = options.model_dump(exclude={"hardening", "stripes", "stripe_method", "level_views"})
     known = None if grid is None else grid.fingerprint
-    settings = settings_hash(PIECES_VERSION, "line integrals", scan.fingerprint, known, frames)
+    settings = settings_hash(
+        PIECES_VERSION, "line integrals", scan.fingerprint, known, frames, correction.doses
+    )
     centering = _centering(context, name, scan, correction, settings)
     for warning in (*correction.notes, *centering["warnings"]):
         context.warn(f"{name}: {warning}")
@@ -109,6 +112,7 @@ def frame_facts(context: RunContext, state: ScannedState) -> dict[str, Any]:
     found = [context.journal.payload(key) for key in keys]
     return {
         "dose": np.concatenate([f["dose"] for f in found]).tolist(),
+        "mean": np.concatenate([f["mean"] for f in found]).tolist(),
         "spots_fraction": float(np.mean(np.concatenate([f["spots_fraction"] for f in found]))),
         "starved_fraction": (
             np.sum([f["starved_per_row"] for f in found], axis=0) / (views * columns)
@@ -128,7 +132,10 @@ def read_rows(context: RunContext, state: ScannedState, first: int, stop: int) -
     """
     stored = _line_integrals(context, state.name, state.scan, state.correction, state.settings)
     rows = np.ascontiguousarray(stored[:, first:stop, :], np.float32)
-    dose = np.asarray(frame_facts(context, state)["dose"])
+    facts = frame_facts(context, state)
+    if context.study.preprocess.level_views:
+        rows -= moment_consistency(facts["mean"]).excess[:, None, None].astype(np.float32)
+    dose = np.asarray(facts["dose"])
     variance = line_integral_variance(rows, dose, state.correction, rows=slice(first, stop))
     if has_stripes(context, state):
         filtered = remove_stripes(rows, mode="on", method=context.study.preprocess.stripe_method)
@@ -234,11 +241,12 @@ def _settings_of_rows(context: RunContext) -> list[Any]:
     """What happens to the line integrals of a state when they are read."""
     options = context.study.preprocess
     if options.hardening.method == "none":
-        return [options.stripes, options.stripe_method]
+        return [options.stripes, options.stripe_method, options.level_views]
     layers, wavelength = context.study.layers, context.study.lithium.wavelength_angstrom
     return [
         options.stripes,
         options.stripe_method,
+        options.level_views,
         options.hardening,
         wavelength,
         None if layers is None else layers.radius_mm,
@@ -276,6 +284,7 @@ def _block_keys(name: str, views: int) -> list[PieceKey]:
 def _facts_of_block(frames: Any) -> dict[str, Any]:
     return {
         "dose": [float(v) for v in frames.dose],
+        "mean": [float(v) for v in frames.line_integrals.mean(axis=(1, 2), dtype=np.float64)],
         "spots_fraction": [float(v) for v in frames.spots_fraction],
         "starved_per_row": [int(v) for v in np.count_nonzero(frames.starved, axis=(0, 2))],
     }

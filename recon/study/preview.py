@@ -45,7 +45,7 @@ def preview(path: Path, folder: Path) -> list[Path]:
 
 
 def _preview_state(study: Study, name: str, scan: Scan, folder: Path) -> Path:
-    correction = state_correction(study, scan, open_black_body(study, name))
+    correction = state_correction(study, name, scan, open_black_body(study, name))
     views, raw = spread_views(scan, MOST_VIEWS)
     rows = np.unique(np.linspace(0, scan.shape[1] - 1, HEIGHTS).round().astype(int))
     lines = np.empty((len(views), len(rows), scan.shape[2]), np.float32)

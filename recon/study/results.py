@@ -4,7 +4,7 @@ import math
 import platform
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from deltamu.recon.atomic import write_json, write_text
 from deltamu.recon.materials.lithium import charge_per_attenuation, kappa
+from deltamu.recon.preprocess.consistency import moment_consistency
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.study.change_chain import Comparison
 from deltamu.recon.study.checkpoint import PieceKey, checkpoint
@@ -22,6 +23,11 @@ from deltamu.recon.study.settings import LineSpreadSettings, ScatterSettings
 from deltamu.recon.volumes.volume import Volume
 
 SCHEMA = 1
+_DOSES = {
+    "air": "each frame by air beside the sample",
+    "file": "each frame by what a monitor counted",
+    "region": "each frame by a part that looks the same in every view",
+}
 LIBRARIES = ("numpy", "scipy", "zarr", "h5py", "tifffile", "matplotlib")
 
 
@@ -114,10 +120,16 @@ def _state(
         "spots_fraction": frames["spots_fraction"],
         "starved_fraction": float(np.mean(frames["starved_fraction"])),
         "noise_origin": state.correction.noise.origin,
+        "moment_spread_percent": _moment_spread(frames["mean"]),
         **_background_facts(state),
         **hardening_facts(context, name),
         "notes": list(source.notes),
     }
+
+
+def _moment_spread(means: Sequence[float]) -> float | None:
+    """How much the mean line integral varies over the views; unknown with fewer than three."""
+    return moment_consistency(np.asarray(means)).spread_percent if len(means) > 2 else None
 
 
 def _background_facts(state: ScannedState) -> dict[str, Any]:
@@ -199,7 +211,7 @@ def _corrections(context: RunContext, scanned: Mapping[str, ScannedState]) -> di
     }
     return {
         "dark_and_open_beam": "clipped means over the frames, gamma spots left out",
-        "dose": "each frame by air beside the sample" if options.dose == "air" else False,
+        "dose": _DOSES.get(options.dose, False),
         "spots": "selective local median" if options.spots else False,
         "stripes": stripes.get(options.stripes, False),
         "scatter": _scatter_text(options.scatter),

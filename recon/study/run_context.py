@@ -24,7 +24,7 @@ from deltamu.recon.volumes.image import Image, create_image
 
 logger = logging.getLogger(__name__)
 # raised when the meaning of a stored piece changes, so that an older run is not continued
-PIECES_VERSION = 2
+PIECES_VERSION = 3
 Slabs = Sequence[tuple[Image | BlockArray, NDArray[Any]]]
 
 

@@ -41,6 +41,8 @@ class StateSettings(Section):
     dataset: str | None = None
     center: Finite | None = None
     black_body: str | None = None
+    dose_file: str | None = None
+    dose_reference: Positive | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -48,7 +50,10 @@ class StateSettings(Section):
         if (self.scan is None) == (self.volume is None):
             raise ValueError("expected either `scan` (raw projections) or `volume` (reconstructed elsewhere)")
         if self.volume is not None:
-            self._refuse(["center", "black_body", *self.options], "belongs to a scan, a volume has none")
+            self._refuse(
+                ["center", "black_body", "dose_file", "dose_reference", *self.options],
+                "belongs to a scan, a volume has none",
+            )
         else:
             self._refuse(["voxel_size_mm", "unit", "dataset"], "belongs to a volume; of a scan state `{}`")
         return self
@@ -113,7 +118,9 @@ class HardeningSettings(Section):
 class PreprocessSettings(Section):
     """From detector counts to line integrals."""
 
-    dose: Literal["air", "none"] = "air"
+    dose: Literal["air", "file", "region", "none"] = "air"
+    dose_region: tuple[int, int, int, int] | None = None
+    level_views: bool = False
     air_columns: tuple[tuple[int, int], ...] | None = None
     spots: bool = True
     stripes: Literal["auto", "on", "off"] = "auto"
@@ -294,6 +301,15 @@ class Study(Section):
         return self
 
     def _check_preprocess(self) -> None:
+        if (self.preprocess.dose == "region") != (self.preprocess.dose_region is not None):
+            raise ValueError(
+                "preprocess.dose = 'region' goes with dose_region = [row, stop, column, stop] of an inert part"
+            )
+        for name, state in self.states.items():
+            if state.scan and (self.preprocess.dose == "file") != (state.dose_file is not None):
+                raise ValueError(
+                    f"states.{name}.dose_file goes with preprocess.dose = 'file': monitor counts, one line per view"
+                )
         grids = {name for name, state in self.states.items() if state.black_body is not None}
         scans = {name for name, state in self.states.items() if state.scan is not None}
         if self.preprocess.scatter.method == "black_body":
@@ -317,6 +333,11 @@ class Study(Section):
         settings = self.states[state]
         return (self.folder / str(settings.scan or settings.volume)).resolve()
 
+    def dose_path(self, state: str) -> Path | None:
+        """Absolute path of the file with the dose of every view."""
+        given = self.states[state].dose_file
+        return None if given is None else (self.folder / given).resolve()
+
     def black_body_path(self, state: str) -> Path | None:
         """Absolute path of the acquisition behind a black-body grid."""
         given = self.states[state].black_body
@@ -337,6 +358,8 @@ def settings_text(study: Study) -> str:
         for key in ("scan", "volume"):
             if key in state:
                 state[key] = str(study.state_path(name))
+        if "dose_file" in state:
+            state["dose_file"] = str(study.dose_path(name))
         if "black_body" in state:
             state["black_body"] = str(study.black_body_path(name))
     content["output"] = str(study.output_dir)
