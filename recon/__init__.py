@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from deltamu.recon.change.transport import compare_transport, reaction_profile
     from deltamu.recon.errors import Cancelled, DeltamuError, InputError, ResourceError
     from deltamu.recon.geometry import RigidTransform
+    from deltamu.recon.preprocess.alignment import ViewShifts, align_views
     from deltamu.recon.preprocess.black_body import BlackBodyFrames
     from deltamu.recon.preprocess.center import CenterResult, find_center
     from deltamu.recon.preprocess.correction import correct_frames
@@ -73,6 +74,7 @@ _PLACES = {
     "change.transport": ("compare_transport", "reaction_profile"),
     "errors": ("Cancelled", "DeltamuError", "InputError", "ResourceError"),
     "geometry": ("RigidTransform",),
+    "preprocess.alignment": ("ViewShifts", "align_views"),
     "preprocess.black_body": ("BlackBodyFrames",),
     "preprocess.center": ("CenterResult", "find_center"),
     "preprocess.correction": ("correct_frames",),
@@ -105,15 +107,15 @@ __all__ = [
     "BlackBodyFrames", "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile",
     "EdgeResponse", "InputError", "LaplaceDepth", "LineSpreadTail", "PolynomialHardening", "ProfileShape",
     "Registration", "ResourceError", "RigidTransform", "Scan", "ScanGeometry", "Significance",
-    "SpectrumHardening", "Tikhonov", "TotalVariation", "Volume", "audit_stripes", "cgls", "charge_density",
-    "compare_transport", "cone_geometry", "correct_frames", "depth_of", "depth_profile", "difference",
-    "export_volume", "fbp", "fbp_direct", "fbp_variance", "fdk", "find_center", "find_layers", "fista",
-    "fit_edge", "fit_hardening", "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask",
-    "line_integrals", "linearise", "lithium_concentration", "measure_background", "measure_tail",
-    "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry", "pdhg", "pellet_regions",
-    "prepare_correction", "profile_shape", "reaction_profile", "read_scan", "read_study", "read_volume",
-    "register", "remove_stripes", "remove_tail", "resample", "resample_sigma", "run", "scan_from_arrays",
-    "significant_voxels", "sirt", "transmission",
+    "SpectrumHardening", "Tikhonov", "TotalVariation", "ViewShifts", "Volume", "align_views",
+    "audit_stripes", "cgls", "charge_density", "compare_transport", "cone_geometry", "correct_frames",
+    "depth_of", "depth_profile", "difference", "export_volume", "fbp", "fbp_direct", "fbp_variance", "fdk",
+    "find_center", "find_layers", "fista", "fit_edge", "fit_hardening", "fourier_shell_correlation",
+    "inventory", "laplace_depth", "layer_mask", "line_integrals", "linearise", "lithium_concentration",
+    "measure_background", "measure_tail", "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry",
+    "pdhg", "pellet_regions", "prepare_correction", "profile_shape", "reaction_profile", "read_scan",
+    "read_study", "read_volume", "register", "remove_stripes", "remove_tail", "resample", "resample_sigma",
+    "run", "scan_from_arrays", "significant_voxels", "sirt", "transmission",
 ]  # fmt: skip
 
 

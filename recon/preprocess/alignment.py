@@ -1,0 +1,146 @@
+"""Shifts of single views, from what every view of a sample inside the field must have in common.
+
+The mean line integral of a row is the same in every view, and the centre of mass of a view moves on a sinusoid:
+the zeroth and the first Helgason-Ludwig condition. A shift along the rows breaks the first, one along the columns
+the second; nothing has to be reconstructed, and jumps are as easy as drift.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d, map_coordinates
+
+from deltamu.recon.errors import InputError
+
+Float = NDArray[np.float64]
+
+# the profile along the rows is smoothed so that a start some pixels off still converges
+SMOOTHING_PX = 2.0
+ROUNDS = 6
+STEPS = 4
+EDGE_FRACTION = 32
+# a rim this bright against the brightest column means that the sample leaves the field
+TRUNCATED = 0.05
+
+
+@dataclass(frozen=True)
+class ViewShifts:
+    """Where every view lies against the others, pixels.
+
+    The gauge: a shift of all views, or one that follows the sine or cosine of the angle along the columns, is a
+    displaced centre or sample and is left to them. `ScanGeometry.shifted` takes the shifts, so that nothing is
+    resampled; the centre of rotation is to be found afterwards.
+
+    Attributes
+    ----------
+    column_px, row_px : (angle,) arrays
+        Positive when the view lies at larger columns or rows than it should.
+    column_error_px, row_error_px : float
+        Standard error of one of them, from views beside each other.
+    """
+
+    column_px: Float
+    row_px: Float
+    column_error_px: float
+    row_error_px: float
+
+
+def align_views(line_integrals: NDArray[np.floating], angles: NDArray[np.floating]) -> ViewShifts:
+    """Find the shift of every view in both directions.
+
+    Parameters
+    ----------
+    line_integrals : (angle, row, column) array
+        Of a sample that stays inside the field at the sides; it may leave it above and below.
+    angles : (angle,) array
+        Radians.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, values are not finite, or the sample leaves the field at the sides.
+
+    References
+    ----------
+    D. Ludwig, Comm. Pure Appl. Math. 19 (1966) 49; S. G. Azevedo et al., IEEE Trans. Nucl. Sci. 37 (1990) 1525.
+    """
+    views = np.asarray(line_integrals)
+    theta = np.asarray(angles, np.float64).ravel()
+    if views.ndim != 3 or theta.shape != views.shape[:1] or len(theta) < 8:
+        raise InputError(
+            f"line_integrals: found shape {views.shape} and {theta.size} angles; expected (angle, row, column), "
+            "at least 8 views"
+        )
+    if not np.all(np.isfinite(views)):
+        raise InputError("line_integrals: found values that are not finite")
+    _refuse_truncated(views)
+    rows = _row_shifts(views.mean(axis=2, dtype=np.float64))
+    columns = _column_shifts(views, theta)
+    return ViewShifts(columns, rows, _error_of_one(columns), _error_of_one(rows))
+
+
+def _refuse_truncated(views: NDArray[np.floating]) -> None:
+    width = max(views.shape[2] // EDGE_FRACTION, 1)
+    profile = np.abs(views.mean(axis=(0, 1), dtype=np.float64))
+    rim = max(float(profile[:width].mean()), float(profile[-width:].mean()))
+    if rim > TRUNCATED * float(profile.max()):
+        raise InputError(
+            f"line_integrals: the outermost columns hold {100 * rim / profile.max():.0f} % of the brightest; shifts can "
+            "be told from a centre of mass only where the sample stays inside the field"
+        )
+
+
+def _column_shifts(views: NDArray[np.floating], theta: Float) -> Float:
+    """Deviation of the centre of mass of every view from its sinusoid."""
+    position = np.arange(views.shape[2]) - (views.shape[2] - 1) / 2
+    profile = views.mean(axis=1, dtype=np.float64)
+    mass = profile.sum(axis=1)
+    if not np.all(mass > 0):
+        raise InputError("line_integrals: a view without attenuation; expected a sample in every view")
+    center = profile @ position / mass
+    return center - _gauge(theta) @ np.linalg.lstsq(_gauge(theta), center, rcond=None)[0]
+
+
+def without_gauge(column_px: NDArray[np.floating], angles: NDArray[np.floating]) -> Float:
+    """Take out of shifts along the columns what a displaced centre or sample would do as well."""
+    terms = _gauge(np.asarray(angles, np.float64))
+    values = np.asarray(column_px, np.float64)
+    return values - terms @ np.linalg.lstsq(terms, values, rcond=None)[0]
+
+
+def _gauge(theta: Float) -> Float:
+    return np.column_stack([np.ones_like(theta), np.cos(theta), np.sin(theta)])
+
+
+def _row_shifts(profiles: Float) -> Float:
+    """Shift of every (angle, row) profile against their mean, by Gauss-Newton steps; zero mean."""
+    shifts = np.zeros(len(profiles))
+    if profiles.shape[1] < 8:
+        return shifts
+    smooth = gaussian_filter1d(profiles, SMOOTHING_PX, axis=1, mode="nearest")
+    margin = int(np.ceil(2 * SMOOTHING_PX))
+    inner = slice(margin, profiles.shape[1] - margin)
+    for _ in range(ROUNDS):
+        template = _moved(smooth, shifts).mean(axis=0)
+        slope = np.gradient(template)
+        strength = float(np.sum(slope[inner] ** 2))
+        if strength < 1e-20:
+            return shifts
+        for _ in range(STEPS):
+            difference = _moved(smooth, shifts) - template
+            shifts = shifts - (difference[:, inner] @ slope[inner]) / strength
+        shifts = np.clip(shifts - shifts.mean(), -profiles.shape[1] / 4, profiles.shape[1] / 4)
+    return shifts
+
+
+def _moved(profiles: Float, shifts: Float) -> Float:
+    """Profiles read where they would lie without their shift."""
+    place = np.arange(profiles.shape[1])[None, :] + shifts[:, None]
+    view = np.broadcast_to(np.arange(len(profiles))[:, None], place.shape)
+    return np.asarray(map_coordinates(profiles, [view, place], order=1, mode="nearest"))
+
+
+def _error_of_one(shifts: Float) -> float:
+    """Scatter between neighbours, which holds the jitter too: an upper bound of the error of one."""
+    return float(1.4826 * np.median(np.abs(np.diff(shifts, 2))) / np.sqrt(6)) if len(shifts) > 4 else 0.0
