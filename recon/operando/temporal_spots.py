@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 Int = NDArray[np.int64]
+# a cell may change between two frames: what exceeds one neighbour only must stand out more
+_TWICE_HIT = 1.6
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,9 @@ def find_temporal_spots(
 ) -> tuple[Int, Float32]:
     """Find spots and what to put in their place.
 
-    A pixel is flagged when it exceeds the brighter of its neighbours in time by the threshold, and pixels beside
-    it from half of that on. It is replaced by the mean of its neighbours in time, or by the darker one where
-    they differ by more than the threshold (a hit in one of them).
+    A pixel is flagged when it exceeds the brighter of its neighbours in time by the threshold, or the darker one
+    by 1.6 times as much (hits in two frames in a row), and pixels beside it from half of that on. It is replaced
+    by the mean of its neighbours in time, or by the darker one where they differ by more than the threshold.
 
     Parameters
     ----------
@@ -43,20 +45,28 @@ def find_temporal_spots(
         Positions in the flattened frame.
     values : (n,) float32 array
     """
-    brighter = np.maximum(before, after)
-    excess = frame - brighter
-    variance = noise.slope * np.maximum(brighter, 0)
-    variance += noise.offset
-    seeds = np.flatnonzero((excess > 0) & (excess * excess > np.float32(noise.threshold**2) * variance))
-    spots = seeds
-    if seeds.size:
-        beside = _beside(seeds, frame.shape)
-        weak = excess.ravel()[beside]
-        level = np.float32((noise.threshold / 2) ** 2) * variance.ravel()[beside]
-        spots = np.union1d(seeds, beside[(weak > 0) & (weak * weak > level)])
+    once = _exceeding(frame, np.maximum(before, after), noise, noise.threshold)
+    twice = _exceeding(frame, np.minimum(before, after), noise, _TWICE_HIT * noise.threshold)
+    spots = np.unique(np.concatenate([*once, *twice]))
+    variance = noise.slope.ravel()[spots] * np.maximum(np.maximum(before, after).ravel()[spots], 0)
+    variance += noise.offset.ravel()[spots]
     first, second = before.ravel()[spots], after.ravel()[spots]
-    agree = (first - second) ** 2 <= 2 * np.float32(noise.threshold**2) * variance.ravel()[spots]
+    agree = (first - second) ** 2 <= 2 * np.float32(noise.threshold**2) * variance
     return spots, np.where(agree, (first + second) / 2, np.minimum(first, second)).astype(np.float32)
+
+
+def _exceeding(frame: Float32, compared: Float32, noise: SpotNoise, threshold: float) -> tuple[Int, Int]:
+    """Pixels above another frame by a threshold, and those beside them from half of it on."""
+    excess = frame - compared
+    variance = noise.slope * np.maximum(compared, 0)
+    variance += noise.offset
+    seeds = np.flatnonzero((excess > 0) & (excess * excess > np.float32(threshold**2) * variance))
+    if not seeds.size:
+        return seeds, seeds
+    beside = _beside(seeds, frame.shape)
+    weak = excess.ravel()[beside]
+    level = np.float32((threshold / 2) ** 2) * variance.ravel()[beside]
+    return seeds, beside[(weak > 0) & (weak * weak > level)]
 
 
 def _beside(spots: Int, shape: tuple[int, ...]) -> Int:

@@ -7,10 +7,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from deltamu.kernels.backend import thread_count
-from deltamu.recon.atomic import ensure_free, readable_bytes, write_json, write_text
+from deltamu.recon.atomic import ensure_free, readable_bytes, write_bytes, write_json, write_text
 from deltamu.recon.errors import InputError
 from deltamu.recon.operando.frame_chain import frames_per_block, prepare_series_correction
 from deltamu.recon.operando.reference import find_reference
+from deltamu.recon.report.operando.content import load_series_content
+from deltamu.recon.report.operando.film import draw_film
 from deltamu.recon.report.operando.page import write_series_report
 from deltamu.recon.study.journal import Journal, finished_pieces, settings_hash
 from deltamu.recon.study.lock import RunLock
@@ -23,7 +25,7 @@ from deltamu.recon.study.progress import Cancel, Progress, never, silent, stop_i
 from deltamu.recon.study.storage import check_output, prepare_output, start_afresh
 
 # raised when the meaning of a stored piece changes, so that an older run is not continued
-PIECES_VERSION = 1
+PIECES_VERSION = 2
 _BASE_BYTES = 300_000_000
 # copies of a frame in the chain: raw, float, cleaned, of a block and the next one that is read meanwhile
 _COPIES = 5
@@ -134,6 +136,8 @@ def _run_stages(
     progress("analysis", "", 1, 1)
     write_series_results(run, sources, facts, analysis, bounds)
     write_series_report(output)
+    if study.report.film:
+        write_bytes(output / "figures" / "film.gif", draw_film(load_series_content(output)))
     progress("report", "", 1, 1)
 
 

@@ -161,6 +161,7 @@ class ViewSettings(Section):
     maps: Annotated[int, Field(ge=1, le=12)] = 6
     frames_per_map: Annotated[int, Field(ge=1, le=50)] = 7
     colors: Literal["article", "grey", "safe"] = "article"
+    film: bool = False
 
 
 class SeriesStudy(Section):

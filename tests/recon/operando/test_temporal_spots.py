@@ -46,3 +46,13 @@ def test_a_hit_in_a_neighbour_does_not_spread():
     where = np.flatnonzero(spots == 10 * SHAPE[1] + 10)
     assert where.size == 1
     assert abs(values[where[0]] - 0.1) < 8 * np.sqrt(0.1 / 2000)
+
+
+def test_hits_in_two_frames_in_a_row_are_both_found():
+    before, frame, after = frames(4)
+    frame[50, 50] += 1.5
+    after[50, 50] += 0.9
+    spots, values = find_temporal_spots(frame, before, after, noise())
+    where = np.flatnonzero(spots == 50 * SHAPE[1] + 50)
+    assert where.size == 1
+    assert abs(values[where[0]] - 0.9) < 8 * np.sqrt(0.9 / 2000)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from deltamu.recon.cli import main
 from deltamu.recon.errors import Cancelled, InputError
@@ -155,7 +156,10 @@ def test_the_results_of_a_tomography_are_left_alone(series):
 @pytest.mark.slow
 def test_averaging_in_time_costs_resolution_and_says_so(series):
     edit(series, "name =", "average_frames = 5\nname =")
+    edit(series, "[series]", "[report]\nfilm = true\n\n[series]")
     output = run(series)
+    with Image.open(output / "figures" / "film.gif") as film:
+        assert film.n_frames == 60
     assert summary_of(output)["frames"]["averaged"] == 5
     assert arrays_of(output)["kymograph/region_1/ratio"].shape[0] == 12
     edit(series, "average_frames = 5", "average_frames = 20")
