@@ -38,10 +38,10 @@ def find_gpu_problem() -> str:
         return f"CuPy lacks {error.name}: {_install(driver)}"
     except Exception as error:
         return f"CuPy cannot be imported ({_first_line(error)}): {_reinstall(driver)}"
-    for check in CHECKS:
-        if problem := check(cupy, driver):
-            return problem
-    return ""
+    try:
+        return next((problem for check in CHECKS if (problem := check(cupy, driver))), "")
+    except Exception as error:
+        return f"CuPy cannot be used ({_first_line(error)}): {_reinstall(driver)}"
 
 
 def driver_version() -> int | None:

@@ -33,8 +33,9 @@ def test_gridding(device, agree, columns, views, slices, size, step, seed):
         columns, rng.uniform(-7, 7, views), rng.uniform(0, columns), size=size, voxel_step=step
     )
     response = rng.uniform(0.5, 1, plan.padded // 2 + 1)
+    # the requirement; a sum of waves may cancel
     agree(
-        grid_backproject(plan, device.asarray(data), response), grid_backproject(plan, data, response), 1e-5
+        grid_backproject(plan, device.asarray(data), response), grid_backproject(plan, data, response), 1e-4
     )
 
 

@@ -100,6 +100,15 @@ def test_a_broken_cupy_is_told_from_a_missing_one(tmp_path, monkeypatch):
         assert re.search(words, gpu_checks.find_gpu_problem())
 
 
+def test_a_check_that_fails_itself_is_one_line_too(machine):
+    cupy = installed()
+    cupy.cuda.Device = raising(RuntimeError("cudaErrorDevicesUnavailable\nmore"))
+    problem = machine(12040, cupy)
+    assert problem.startswith(
+        "CuPy cannot be used (cudaErrorDevicesUnavailable): pip install --force-reinstall"
+    )
+
+
 def test_hidden_devices_are_named(monkeypatch):
     monkeypatch.setattr(gpu_checks, "driver_version", lambda: 12040)
     monkeypatch.setitem(sys.modules, "cupy", installed(getDeviceCount=lambda: 0))
