@@ -30,18 +30,21 @@ class ViewShifts:
 
     The gauge: a shift of all views, or one that follows the sine or cosine of the angle along the columns, is a
     displaced centre or sample and is left to them. `ScanGeometry.shifted` takes the shifts, so that nothing is
-    resampled; the centre of rotation is to be found afterwards.
+    resampled, with the centre of rotation that belongs to them.
 
     Attributes
     ----------
     column_px, row_px : (angle,) arrays
         Positive when the view lies at larger columns or rows than it should.
+    center_px : float
+        Column of the rotation axis once the shifts are taken out.
     column_error_px, row_error_px : float
         Standard error of one of them, from views beside each other.
     """
 
     column_px: Float
     row_px: Float
+    center_px: float
     column_error_px: float
     row_error_px: float
 
@@ -76,8 +79,8 @@ def align_views(line_integrals: NDArray[np.floating], angles: NDArray[np.floatin
         raise InputError("line_integrals: found values that are not finite")
     _refuse_truncated(views)
     rows = _row_shifts(views.mean(axis=2, dtype=np.float64))
-    columns = _column_shifts(views, theta)
-    return ViewShifts(columns, rows, _error_of_one(columns), _error_of_one(rows))
+    columns, center = _column_shifts(views, theta)
+    return ViewShifts(columns, rows, center, _error_of_one(columns), _error_of_one(rows))
 
 
 def _refuse_truncated(views: NDArray[np.floating]) -> None:
@@ -91,15 +94,16 @@ def _refuse_truncated(views: NDArray[np.floating]) -> None:
         )
 
 
-def _column_shifts(views: NDArray[np.floating], theta: Float) -> Float:
-    """Deviation of the centre of mass of every view from its sinusoid."""
-    position = np.arange(views.shape[2]) - (views.shape[2] - 1) / 2
+def _column_shifts(views: NDArray[np.floating], theta: Float) -> tuple[Float, float]:
+    """Deviation of the centre of mass of every view from its sinusoid, and the middle of the sinusoid."""
+    position = np.arange(views.shape[2])
     profile = views.mean(axis=1, dtype=np.float64)
     mass = profile.sum(axis=1)
     if not np.all(mass > 0):
         raise InputError("line_integrals: a view without attenuation; expected a sample in every view")
     center = profile @ position / mass
-    return center - _gauge(theta) @ np.linalg.lstsq(_gauge(theta), center, rcond=None)[0]
+    found = np.linalg.lstsq(_gauge(theta), center, rcond=None)[0]
+    return center - _gauge(theta) @ found, float(found[0])
 
 
 def without_gauge(column_px: NDArray[np.floating], angles: NDArray[np.floating]) -> Float:

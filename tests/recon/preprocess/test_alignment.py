@@ -6,6 +6,8 @@ from scipy.ndimage import gaussian_filter
 
 from deltamu.recon.errors import InputError
 from deltamu.recon.preprocess.alignment import align_views, without_gauge
+from deltamu.recon.scan_geometry import middle_of, parallel_geometry
+from deltamu.recon.solvers.direct import fbp_direct
 
 VIEWS, ROWS, COLUMNS = 181, 48, 160
 ANGLES = np.arange(VIEWS) * np.pi / VIEWS
@@ -58,6 +60,35 @@ def test_still_views_stay():
     # the chords of the discs are sampled at whole pixels, and the rims move by fractions of one
     assert np.abs(found.column_px).max() < 0.03
     assert np.abs(found.row_px).max() < 0.03
+
+
+def test_shifts_in_the_geometry_restore_the_volume():
+    """Three pixels of a jump in both directions: what reaches into the air, against that of views that were still."""
+    column_px, row_px = jumps(np.random.default_rng(0))
+    views = shifted_views(column_px, row_px)
+    found = align_views(views, ANGLES)
+    still = np.zeros(VIEWS)
+    aligned = air_streaks(views, found.center_px, found.column_px, found.row_px)
+    as_they_are = air_streaks(views, COLUMNS / 2 - 2.7, still, still)
+    best = air_streaks(shifted_views(still, still), COLUMNS / 2 - 2.7, still, still)
+    assert aligned < 1.15 * best
+    assert as_they_are > 1.5 * best
+
+
+def air_streaks(views, center, column_px, row_px):
+    """Mean absolute attenuation outside the discs in the middle rows, cm⁻¹."""
+    shape = (ROWS, COLUMNS, COLUMNS)
+    geometry = parallel_geometry(
+        ANGLES,
+        detector_shape=(ROWS, COLUMNS),
+        center=center,
+        pixel_size_mm=1.0,
+        middle_mm=middle_of(shape, 1.0),
+    ).shifted(column_px, row_px)
+    volume = fbp_direct(views, geometry, volume_shape=shape, voxel_size_mm=1.0)[10:36]
+    y, x = np.mgrid[:COLUMNS, :COLUMNS] - (COLUMNS - 1) / 2
+    radius = np.hypot(y, x)
+    return float(np.abs(volume[:, (radius > 56) & (radius < 75)]).mean())
 
 
 def test_the_gauge_is_that_of_centre_and_sample():
