@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from deltamu.recon.change.charge_budget import BudgetLine, charge_budget
     from deltamu.recon.change.depth import depth_of
     from deltamu.recon.change.difference import Change, difference
     from deltamu.recon.change.edge_response import EdgeResponse, fit_edge
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from deltamu.recon.scans.scan import Scan
     from deltamu.recon.solvers.direct import fbp_direct
     from deltamu.recon.solvers.fbp import fbp
+    from deltamu.recon.solvers.fbp_adjoint import readout_variance, readout_weights
     from deltamu.recon.solvers.fdk import fdk
     from deltamu.recon.solvers.iterative import cgls, fista, mlem, os_sart, pdhg, sirt
     from deltamu.recon.solvers.noise import fbp_variance
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from deltamu.recon.volumes.volume import Volume
 
 _PLACES = {
+    "change.charge_budget": ("BudgetLine", "charge_budget"),
     "change.depth": ("depth_of",),
     "change.difference": ("Change", "difference"),
     "change.edge_response": ("EdgeResponse", "fit_edge"),
@@ -90,6 +93,7 @@ _PLACES = {
     "scans.scan": ("Scan",),
     "solvers.direct": ("fbp_direct",),
     "solvers.fbp": ("fbp",),
+    "solvers.fbp_adjoint": ("readout_variance", "readout_weights"),
     "solvers.fdk": ("fdk",),
     "solvers.iterative": ("cgls", "fista", "mlem", "os_sart", "pdhg", "sirt"),
     "solvers.penalties": ("Tikhonov", "TotalVariation"),
@@ -104,18 +108,19 @@ _PLACES = {
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
-    "BlackBodyFrames", "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile",
+    "BlackBodyFrames", "BudgetLine", "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile",
     "EdgeResponse", "InputError", "LaplaceDepth", "LineSpreadTail", "PolynomialHardening", "ProfileShape",
     "Registration", "ResourceError", "RigidTransform", "Scan", "ScanGeometry", "Significance",
     "SpectrumHardening", "Tikhonov", "TotalVariation", "ViewShifts", "Volume", "align_views",
-    "audit_stripes", "cgls", "charge_density", "compare_transport", "cone_geometry", "correct_frames",
-    "depth_of", "depth_profile", "difference", "export_volume", "fbp", "fbp_direct", "fbp_variance", "fdk",
-    "find_center", "find_layers", "fista", "fit_edge", "fit_hardening", "fourier_shell_correlation",
-    "inventory", "laplace_depth", "layer_mask", "line_integrals", "linearise", "lithium_concentration",
-    "measure_background", "measure_tail", "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry",
-    "pdhg", "pellet_regions", "prepare_correction", "profile_shape", "reaction_profile", "read_scan",
-    "read_study", "read_volume", "register", "remove_stripes", "remove_tail", "resample", "resample_sigma",
-    "run", "scan_from_arrays", "significant_voxels", "sirt", "transmission",
+    "audit_stripes", "cgls", "charge_budget", "charge_density", "compare_transport", "cone_geometry",
+    "correct_frames", "depth_of", "depth_profile", "difference", "export_volume", "fbp", "fbp_direct",
+    "fbp_variance", "fdk", "find_center", "find_layers", "fista", "fit_edge", "fit_hardening",
+    "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask", "line_integrals", "linearise",
+    "lithium_concentration", "measure_background", "measure_tail", "middle_of", "mlem", "open_image",
+    "os_sart", "parallel_geometry", "pdhg", "pellet_regions", "prepare_correction", "profile_shape",
+    "reaction_profile", "read_scan", "read_study", "read_volume", "readout_variance", "readout_weights",
+    "register", "remove_stripes", "remove_tail", "resample", "resample_sigma", "run", "scan_from_arrays",
+    "significant_voxels", "sirt", "transmission",
 ]  # fmt: skip
 
 

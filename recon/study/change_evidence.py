@@ -24,6 +24,8 @@ ROWS_AT_A_TIME = 16
 SCORE_RADIUS = 0.95
 # voxels beside a face, where what interpolation leaves of the step is no noise
 FACE_ROWS = 2
+# discoveries in a layer without change that the report must warn of
+FALSE_PART = 1e-3
 
 
 def shape_facts(profile: DepthProfile, thickness_mm: float, covariance: Float) -> dict[str, Any]:
@@ -69,7 +71,13 @@ def significance_facts(
         if counts.voxels == 0:
             facts[name] = None
             continue
-        facts[name] = {"role": role, **_significance(significant_voxels(counts, level=level))}
+        found = significant_voxels(counts, level=level)
+        facts[name] = {"role": role, **_significance(found)}
+        if role == "inert" and found.changed_fraction > FALSE_PART:
+            context.warn(
+                f"{change}: {100 * found.changed_fraction:.1f} % of the voxels of the {name}, which must not change, stand out "
+                "of their noise; σ leaves out what interpolation makes of edges sharper than the voxels"
+            )
     return facts
 
 

@@ -1,7 +1,7 @@
 """Depth profiles, lithium and charge of every change, with their standard errors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from deltamu.recon.study.change_evidence import (
     significance_facts,
     transport_facts,
 )
+from deltamu.recon.study.charge_balance import balance_facts, budget_facts
 from deltamu.recon.study.comparison import Registered, layer_settings
 from deltamu.recon.study.from_scans import ScannedState, fbp_options, shared_variance
 from deltamu.recon.study.region_profiles import (
@@ -133,6 +134,8 @@ def measure_changes(
     for index, change in enumerate(context.study.changes):
         errors = _error_sources(context, change, plans, registered, scanned, subsets)
         found[change] = _measure(context, change, stack, plans, layout, errors)
+        balance = balance_facts(context, change, stack, registered, scanned, found[change].facts, change_sums)
+        found[change] = replace(found[change], facts={**found[change].facts, "balance": balance})
         if not axially_determined(registered.facts, split_change(change)):
             found[change] = _without_numbers(context, change, found[change])
         context.progress("profile", "", index + 1, len(context.study.changes))
@@ -177,12 +180,23 @@ def _measure(
         shift_sigma_mm=in_core.shift_sigma_mm, interpolation_shift=in_core.interpolation_shift,
     )  # fmt: skip
     regions = measure_regions(context, change, plans.whole, layout)
+    noise_facts = _noise_facts(context, change, plans)
     facts = {
         **_profile_facts(profile, core, errors.noise[0], plans.core, in_core),
-        **_noise_facts(context, change, plans),
+        **noise_facts,
         **_charge_facts(context, change, plans.whole, whole, errors),
         **_shape_facts(profile, plans.core, in_core),
         **_region_facts(plans.whole, layout, regions, whole, errors),
+        "charge_budget": budget_facts(
+            context,
+            change,
+            plans.whole,
+            whole,
+            errors.noise[1],
+            errors.systematics[1],
+            floor=noise_facts["noise_floor"],
+            sum_over=change_sums,
+        ),
         "significance": significance_facts(context, change, stack, _roles(context)),
     }
     tables = {

@@ -234,6 +234,9 @@ class LithiumSettings(Section):
     wavelength_angstrom: Positive = 2.6
     li6_fraction: Fraction = 0.0759
     charge_mah: dict[str, Finite] = Field(default_factory=dict)
+    cross_section_relative_error: Fraction | None = None
+    scatter_relative_error: Fraction | None = None
+    hardening_relative_error: Fraction | None = None
 
 
 class RunSettings(Section):

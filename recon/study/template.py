@@ -178,6 +178,9 @@ def _lithium(draft: StudyDraft) -> str:
         )
     else:
         lines.append('# charge_mah = {"discharged-pristine" = 4.6}   # counted by the cycler')
+    lines.append(
+        "# cross_section_relative_error = 0.02   # enters the error budget of the charge; scatter_…, hardening_… likewise"
+    )
     return "\n".join(lines)
 
 

@@ -71,3 +71,27 @@ def test_a_change_is_placed_and_what_no_shape_explains_is_called_neither() -> No
     assert "half-height front (µm)" not in shape
     assert views["What stands out of the noise"]["cathode: |z| from"][1:] == ("2.06", "–")
     assert list(views["Radial profile of the mean Δµ (cm⁻¹)"]) == ["0.190"]
+
+
+def test_what_is_starved_or_unstated_has_words_instead_of_numbers() -> None:
+    budget = {
+        "lines": [{"name": "mask", "error_mAh": 0.0042}, {"name": "scatter", "error_mAh": None}],
+        "total_mAh": 0.0042,
+    }
+    charge = {"charge_mAh": 4.6217, "charge_standard_error_mAh": 0.0014}
+    balance = {
+        "cathode": charge,
+        "anode": {"charge_mAh": None, "reason": "not determinable"},
+        "sum_mAh": None,
+    }
+    summary = {
+        "states": {"a": {}, "b": {}}, "voxel_size_mm": 0.027,
+        "changes": {"b-a": {"charge_budget": budget, "balance": balance}},
+    }  # fmt: skip
+    first, second, *_ = evidence_tables(ReportContent(Path("."), summary, {}, ""))
+    assert first.rows == (("mask", "0.0042"), ("scatter", "not stated"), ("all known lines", "0.0042"))
+    assert second.rows == (
+        ("cathode", "+4.6217 ± 0.0014"),
+        ("anode", "not determinable"),
+        ("sum", "not determinable"),
+    )

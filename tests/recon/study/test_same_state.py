@@ -20,3 +20,16 @@ def test_a_state_scanned_three_times_shows_no_change(tmp_path, monkeypatch, seed
         # 0.0005 per voxel's noise and a few per mille to per cent of a step of 1.2 by interpolation
         assert abs(change["mean_delta_mu"]) < 3.5 * change["standard_error"]
         assert change["standard_error"] < 0.05
+        # the indium anode lets 0.2 % through: never a number without that word
+        anode = change["balance"]["anode"]
+        assert anode["charge_mAh"] is None
+        assert anode["reason"].startswith("not determinable")
+        assert change["balance"]["sum_mAh"] is None
+        budget = change["charge_budget"]
+        assert abs(change["charge_mAh"]) < 3 * budget["total_mAh"]
+        assert set(budget["unknown"]) == {"cross section", "scatter", "hardening"}
+        # voxels three times as wide as the blur ring at edges: where a layer without change stands out, it is said
+        for layer in ("separator", "collector_c"):
+            found = change["significance"][layer]
+            told = any(w.startswith(f"{name}: ") and f"of the {layer}," in w for w in summary["warnings"])
+            assert told == (found is not None and found["changed_fraction"] > 1e-3)

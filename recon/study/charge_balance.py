@@ -1,0 +1,205 @@
+"""The error budget of a layer's charge, and the lithium balance of the layers of the cell."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from deltamu.recon.change.charge_budget import BudgetLine, charge_budget
+from deltamu.recon.change.layer_stack import LayerStack
+from deltamu.recon.change.profile_plan import ProfilePlan, plan_integral, plan_profile
+from deltamu.recon.change.profile_sums import ProfileSums, volume_integral
+from deltamu.recon.change.uncertainty import (
+    StateNoise,
+    integral_readout,
+    open_beam_readout_variance,
+    subset_variance,
+)
+from deltamu.recon.materials.lithium import charge_per_attenuation
+from deltamu.recon.study.comparison import Registered, layer_settings, state_image
+from deltamu.recon.study.from_scans import ScannedState, starved_rows
+from deltamu.recon.study.run_context import RunContext
+from deltamu.recon.study.settings import split_change
+from deltamu.recon.study.subtraction import resolution_mm
+from deltamu.recon.study.systematics import Systematics
+from deltamu.recon.study.view_subsets import layer_rows, sector_means
+from deltamu.recon.volumes.open import open_image
+
+Sums = Callable[[RunContext, str, ProfilePlan], ProfileSums]
+# of a layer's rows: with more of them starved its charge is not stated
+STARVED_PART = 0.05
+# −ln T through the middle of a layer beyond which 2 % of background or blur decides what is seen, not the layer
+OPAQUE = 4.0
+
+
+def charge_factor(context: RunContext) -> float:
+    """Charge in mAh of ∫Δμ dV in cm²."""
+    lithium = context.study.lithium
+    return charge_per_attenuation(lithium.wavelength_angstrom, lithium.li6_fraction)
+
+
+def budget_facts(
+    context: RunContext,
+    change: str,
+    plan: ProfilePlan,
+    sums: ProfileSums,
+    noise: Sequence[StateNoise],
+    systematics: Systematics,
+    *,
+    floor: float,
+    sum_over: Sums,
+) -> dict[str, Any]:
+    """Error of the charge of the profile layer, line by line, as it stands in summary.json."""
+    factor, voxel = charge_factor(context), plan.layer.voxel_size_mm
+    readout = integral_readout(sums, voxel)
+    charge = factor * volume_integral(sums, voxel)
+    counting = np.sqrt(sum(subset_variance(state.subset_means, readout) for state in noise))
+    shared = np.sqrt(sum(open_beam_readout_variance(sums, readout, state) for state in noise))
+    wider = plan_profile(
+        plan.layer, plan.shape, fwhm_mm=plan.fwhm_mm, margin_mm=3 * plan.fwhm_mm,
+        radius_mm=plan.layer.radius_mm + 3 * plan.fwhm_mm,
+    )  # fmt: skip
+    mask = abs(factor * volume_integral(sum_over(context, change, wider), voxel) - charge)
+    volume = np.pi * (0.1 * plan.layer.radius_mm) ** 2 * 0.1 * plan.layer.thickness_mm
+    lines = [
+        BudgetLine("counting", float(factor * counting), "scatter between subsets of the views"),
+        BudgetLine("open beam", float(factor * shared), "open beam and gain drift, alike in every view"),
+        BudgetLine(
+            "registration", factor * systematics.registration_error(plan, readout), "shift along the axis"
+        ),
+        BudgetLine(
+            "interpolation", factor * systematics.interpolation_error(readout), "spline against linear"
+        ),
+        BudgetLine("mask", float(mask), "margin of three widths of the blur instead of two"),
+        BudgetLine(
+            "level", float(factor * volume * floor), "mean Δμ of the separator, over the layer's volume"
+        ),
+        *_stated_lines(context, charge),
+    ]
+    return asdict(charge_budget(lines))
+
+
+def _stated_lines(context: RunContext, charge: float) -> list[BudgetLine]:
+    """Lines that no image shows: relative errors as the study states them."""
+    lithium, corrected = context.study.lithium, context.study.preprocess
+    stated = {
+        "cross section": (lithium.cross_section_relative_error, "wavelength and isotopes as stated"),
+        "scatter": (lithium.scatter_relative_error, f"correction: {corrected.scatter.method}"),
+        "hardening": (lithium.hardening_relative_error, f"correction: {corrected.hardening.method}"),
+    }
+    return [
+        BudgetLine(
+            name,
+            None if part is None else abs(charge) * part,
+            f"{note}; lithium.{name.replace(' ', '_')}_relative_error",
+        )
+        for name, (part, note) in stated.items()
+    ]
+
+
+def balance_facts(
+    context: RunContext,
+    change: str,
+    stack: LayerStack,
+    registered: Registered,
+    scanned: Mapping[str, ScannedState],
+    cathode: Mapping[str, Any],
+    sum_over: Sums,
+) -> dict[str, Any]:
+    """Charge of cathode, separator and anode; a layer behind starved rows is called not determinable."""
+    layers = layer_settings(context)
+    facts: dict[str, Any] = {
+        layers.cathode: {
+            "determinable": True,
+            "charge_mAh": cathode["charge_mAh"],
+            "charge_standard_error_mAh": cathode["charge_standard_error_mAh"],
+            "reason": None,
+        }
+    }
+    for name in (layers.separator, layers.anode):
+        if name is not None:
+            facts[name] = _layer_charge(context, change, stack, name, registered, scanned, sum_over)
+    known = [entry["charge_mAh"] for entry in facts.values()]
+    facts["sum_mAh"] = None if None in known or layers.anode is None else float(sum(known))
+    return facts
+
+
+def _layer_charge(
+    context: RunContext,
+    change: str,
+    stack: LayerStack,
+    name: str,
+    registered: Registered,
+    scanned: Mapping[str, ScannedState],
+    sum_over: Sums,
+) -> dict[str, Any]:
+    layers, shape = layer_settings(context), context.plan.state(context.study.reference).volume
+    fwhm = resolution_mm(context, stack)
+    plan = plan_integral(stack[name], shape, fwhm_mm=fwhm)
+    if name == layers.separator:
+        # what lies within the blur of the neighbours is counted there
+        plan = plan_profile(stack[name], shape, fwhm_mm=fwhm, margin_mm=-2 * fwhm, radius_mm=plan.radius_mm)
+    reason = _why_not(context, change, plan, registered, scanned)
+    if reason is not None:
+        return {
+            "determinable": False, "charge_mAh": None, "charge_standard_error_mAh": None,
+            "reason": f"not determinable: {reason}",
+        }  # fmt: skip
+    sums, voxel, factor = sum_over(context, change, plan), stack.voxel_size_mm, charge_factor(context)
+    delta_mu = open_image(context.store / "changes" / change / "delta_mu")
+    sectors = sector_means(plan, delta_mu, layer_rows(plan))
+    error = np.sqrt(subset_variance(sectors, integral_readout(sums, voxel)))
+    return {
+        "determinable": True,
+        "charge_mAh": factor * volume_integral(sums, voxel),
+        "charge_standard_error_mAh": float(factor * error),
+        "reason": None,
+    }
+
+
+def _why_not(
+    context: RunContext,
+    change: str,
+    plan: ProfilePlan,
+    registered: Registered,
+    scanned: Mapping[str, ScannedState],
+) -> str | None:
+    """Why the charge of a layer cannot be stated; None where it can."""
+    starved = _starved_part(context, change, plan, registered, scanned)
+    if starved > STARVED_PART:
+        return f"starved in {100 * starved:.0f} % of its rows"
+    depth = max(_line_integral(context, state, plan) for state in split_change(change))
+    return f"opaque, −ln T of {depth:.1f} through its middle" if depth > OPAQUE else None
+
+
+def _line_integral(context: RunContext, state: str, plan: ProfilePlan) -> float:
+    """−ln T along a diameter of the pellet in the middle row of a layer."""
+    layer, voxel = plan.layer, plan.layer.voxel_size_mm
+    row = round(0.5 * (layer.near.coefficients[0] + layer.far.coefficients[0]) / voxel)
+    y, x = (np.arange(n) * voxel - a for n, a in zip(plan.shape[1:], layer.axis_mm, strict=True))
+    inside = np.hypot(y[:, None], x[None, :]) < 0.9 * layer.radius_mm
+    values = np.asarray(state_image(context, state)[row : row + 1])[0][inside]
+    known = values[np.isfinite(values)]
+    return float(known.mean(dtype=float) * 0.2 * layer.radius_mm) if known.size else float("inf")
+
+
+def _starved_part(
+    context: RunContext,
+    change: str,
+    plan: ProfilePlan,
+    registered: Registered,
+    scanned: Mapping[str, ScannedState],
+) -> float:
+    """Largest part of a layer's rows that is starved in a state of the change."""
+    voxel, layer = plan.layer.voxel_size_mm, plan.layer
+    low, high = sorted((layer.near.coefficients[0], layer.far.coefficients[0]))
+    parts = [0.0]
+    for state in split_change(change):
+        if state in scanned:
+            rows = starved_rows(context, scanned[state])
+            ends = np.array([[z, *layer.axis_mm] for z in (low, high)])
+            moved = registered.transforms[state].apply(ends) if state in registered.transforms else ends
+            first, stop = sorted(np.clip(np.rint(moved[:, 0] / voxel), 0, rows.size - 1).astype(int))
+            parts.append(float(np.mean(rows[first : stop + 1])))
+    return max(parts)
