@@ -9,7 +9,8 @@ from deltamu.recon.errors import InputError
 from deltamu.recon.operando.drift import DriftReference, drift_reference
 from deltamu.recon.operando.frame_chain import stream
 from deltamu.recon.operando.series import Series
-from deltamu.recon.operando.stack_fit import INTERFACE_MM, StackGeometry, fit_stack
+from deltamu.recon.operando.stack_fit import INTERFACE_MM, fit_stack
+from deltamu.recon.operando.stack_geometry import StackGeometry
 from deltamu.recon.operando.strips import Strips, equal_chord_strips, symmetry_axis
 from deltamu.recon.operando.zones import Region, Zone, inert_rows
 from deltamu.recon.preprocess.correction import Correction

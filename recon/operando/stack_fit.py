@@ -9,6 +9,7 @@ from scipy.optimize import least_squares
 
 from deltamu.recon.errors import InputError
 from deltamu.recon.operando.drift import shift_profiles
+from deltamu.recon.operando.stack_geometry import StackGeometry
 from deltamu.recon.operando.stack_model import StackModel
 from deltamu.recon.operando.strips import Strips
 
@@ -28,65 +29,6 @@ INTERFACE_MM = 0.0015
 _BOW_SPREAD = 0.298
 _LARGEST_MISFIT = 0.10
 _LEAST_TRANSMISSION = 1e-5
-
-
-@dataclass(frozen=True)
-class StackGeometry:
-    """The stack in the reference frames.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Layers along the rows.
-    model : StackModel
-        On the axis of the pellet.
-    strips : Strips
-    offsets_px : (strip,) array
-        How many rows lower the layers lie in each strip than on the axis.
-    depths : (strip, layer) array
-        Line integral of every layer; NaN where a strip has none.
-    boundary_sigma_px : (layer − 1,) array
-    tilt_deg, bow_um : float
-        Slope in the plane of the frame; sagitta over the width of the pellet, if the layer is a paraboloid.
-    misfit : float
-        Largest relative deviation of the fitted from the measured profile on the axis.
-    pixel_size_mm : float
-    """
-
-    names: tuple[str, ...]
-    model: StackModel
-    strips: Strips
-    offsets_px: Float
-    depths: Float
-    boundary_sigma_px: Float
-    tilt_deg: float
-    bow_um: float
-    misfit: float
-    pixel_size_mm: float
-
-    def rows_of(self, layer: str) -> tuple[float, float]:
-        """First and last row of a layer on the axis; the frame's end for the outer layers."""
-        index = self.index(layer)
-        edges = [-0.5, *self.model.boundaries, self.model.rows - 0.5]
-        return float(edges[index]), float(edges[index + 1])
-
-    def index(self, layer: str) -> int:
-        """Number of a layer.
-
-        Raises
-        ------
-        InputError
-            If there is none of that name.
-        """
-        if layer not in self.names:
-            raise InputError(f"layer {layer!r}: unknown, known are {', '.join(self.names)}")
-        return self.names.index(layer)
-
-    @property
-    def thickness_mm(self) -> dict[str, float]:
-        """Thickness of the layers that have both faces in the frame."""
-        steps = np.diff(self.model.boundaries) * self.pixel_size_mm
-        return dict(zip(self.names[1:-1], (float(step) for step in steps), strict=True))
 
 
 def fit_stack(
@@ -143,19 +85,22 @@ def fit_stack(
     model, group_depths, spread = _fit_groups(
         aligned[core], sigma[core], groups, weights[core], model, depths[0], nominal, spread_mm / pixel
     )
-    misfit = _misfit(
-        model, np.average(aligned[center], axis=0, weights=weights[center]), group_depths[len(groups) // 2]
-    )
+    middle = group_depths[len(groups) // 2]
+    misfit = _misfit(model, np.average(aligned[center], axis=0, weights=weights[center]), middle)
+    _check_misfit(misfit, names, thickness_mm)
+    return StackGeometry(
+        names, model, strips, offsets, _all_depths(aligned, sigma, model, middle), spread, slope,
+        bow, misfit, pixel,
+    )  # fmt: skip
+
+
+def _check_misfit(misfit: float, names: tuple[str, ...], thickness_mm: tuple[float, ...]) -> None:
     if misfit > _LARGEST_MISFIT:
         raise InputError(
             f"layers: the stack {', '.join(names)} of {', '.join(f'{t:g}' for t in thickness_mm)} mm does not fit the "
             f"transmission along the rows (it is off by up to {100 * misfit:.0f} %); check order, thickness_mm, "
             "pixel_size_mm and flip"
         )
-    return StackGeometry(
-        names, model, strips, offsets, _all_depths(aligned, sigma, model, group_depths[len(groups) // 2]), spread, slope,
-        bow, misfit, pixel,
-    )  # fmt: skip
 
 
 def _check_fits(nominal: Float, rows: int, pixel_mm: float) -> None:

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.recon.operando.stack_fit import StackGeometry
+from deltamu.recon.operando.stack_geometry import StackGeometry
 from deltamu.recon.operando.stack_model import FINE
 from deltamu.recon.operando.zones import Zone
 

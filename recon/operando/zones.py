@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.recon.errors import InputError
-from deltamu.recon.operando.stack_fit import StackGeometry
+from deltamu.recon.operando.stack_geometry import StackGeometry
 from deltamu.recon.operando.strips import Strips
 
 Float = NDArray[np.float64]

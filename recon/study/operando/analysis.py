@@ -21,6 +21,7 @@ from deltamu.recon.operando.front import (
 from deltamu.recon.operando.kymograph import Kymograph, average_in_time, group_bounds, make_kymograph
 from deltamu.recon.operando.rate import sliding_mean, sliding_rate
 from deltamu.recon.operando.reference import profile_variance
+from deltamu.recon.operando.stack_geometry import StackGeometry
 from deltamu.recon.operando.zone_charge import ZoneCharges, zone_charges
 from deltamu.recon.operando.zones import Region
 from deltamu.recon.study.operando.frame_pieces import FrameFacts, SeriesRun
@@ -214,41 +215,31 @@ def _front(
     notes: list[str],
 ) -> FrontResult:  # fmt: skip
     kymograph = kymographs[settings.region]
-    geometry = run.reference.geometry
+    times = kymograph.times_s
+    order, depth, thickness = _depths(run.reference.geometry, settings)
+    change, sigma = kymograph.change[:, order], kymograph.own_sigma[:, order]
+    fit, mean = (kind(times, window_s=60 * settings.window_min) for kind in (sliding_rate, sliding_mean))
+    rate, rate_sigma = fit.apply(change), fit.sigma(sigma)
+    limits = (0.0, thickness)
+    sign = 1 if float(np.nansum(rate[:, (depth > 0) & (depth < thickness)])) > 0 else -1
+    by_rate = front_by_maximum_rate(rate, rate_sigma, depth, times, limits_mm=limits, fit=fit, sign=sign)
+    by_half = front_by_half_height(
+        mean.apply(change), mean.sigma(sigma), depth, times, limits_mm=limits, fit=mean, sign=sign
+    )
+    velocity, expected = _velocity(by_rate, settings, thickness, notes), _expected(run, settings, cycling)
+    return FrontResult(
+        depth, thickness, 3600 * rate, 3600 * rate_sigma, by_rate, by_half, velocity, expected
+    )  # fmt: skip
+
+
+def _depths(geometry: StackGeometry, settings: FrontSettings) -> tuple[NDArray[np.int64], Float, float]:
+    """Order of the rows by depth from the face of the neighbour, these depths, and the thickness of the layer."""
     first, last = geometry.rows_of(settings.layer)
-    rows = np.arange(kymograph.position_mm.size)
+    rows = np.arange(geometry.model.rows)
     from_above = geometry.index(settings.near) < geometry.index(settings.layer)
     depth = np.asarray((rows - first if from_above else last - rows) * geometry.pixel_size_mm, np.float64)
     order = np.argsort(depth)
-    change, sigma, depth = kymograph.change[:, order], kymograph.own_sigma[:, order], depth[order]
-    thickness = (last - first) * geometry.pixel_size_mm
-    fit = sliding_rate(kymograph.times_s, window_s=60 * settings.window_min)
-    mean = sliding_mean(kymograph.times_s, window_s=60 * settings.window_min)
-    rate, rate_sigma = fit.apply(change), fit.sigma(sigma)
-    sign = 1 if float(np.nansum(rate[:, (depth > 0) & (depth < thickness)])) > 0 else -1
-    by_rate = front_by_maximum_rate(
-        rate, rate_sigma, depth, kymograph.times_s, limits_mm=(0.0, thickness), fit=fit, sign=sign
-    )
-    by_half = front_by_half_height(
-        mean.apply(change),
-        mean.sigma(sigma),
-        depth,
-        kymograph.times_s,
-        limits_mm=(0.0, thickness),
-        fit=mean,
-        sign=sign,
-    )
-    velocity = _velocity(by_rate, settings, thickness, notes)
-    return FrontResult(
-        depth,
-        thickness,
-        3600 * rate,
-        3600 * rate_sigma,
-        by_rate,
-        by_half,
-        velocity,
-        _expected(run, settings, cycling),
-    )
+    return order, depth[order], (last - first) * geometry.pixel_size_mm
 
 
 def _velocity(

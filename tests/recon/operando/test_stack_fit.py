@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from deltamu.recon.errors import InputError
 from deltamu.recon.operando.drift import drift_reference, profile_reference, profile_shift, shift_profiles
-from deltamu.recon.operando.stack_fit import StackGeometry, fit_stack
+from deltamu.recon.operando.stack_fit import fit_stack
+from deltamu.recon.operando.stack_geometry import StackGeometry
 from deltamu.recon.operando.stack_model import StackModel
 from deltamu.recon.operando.strips import equal_chord_strips, symmetry_axis
 from deltamu.recon.simulate.operando.camera import Drift, SeriesCamera

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deltamu.recon.operando.stack_fit import StackGeometry
+from deltamu.recon.operando.stack_geometry import StackGeometry
 from deltamu.recon.operando.stack_model import FINE, StackModel
 from deltamu.recon.operando.strips import Strips
 from deltamu.recon.operando.zone_charge import zone_charges
