@@ -197,6 +197,8 @@ def _stages(
     cost = max(
         (fbp_cost(s.projections[0], s.projections[2]).total(rows) for s in scans if s.projections), default=0
     )
+    # the inverse of the hardening is interpolated in float64, and the casing is held beside it
+    held = 4 if study.preprocess.hardening.method == "none" else 11
     imported = [s for s in states if not s.projections]
     stages = []
     if imported:
@@ -210,7 +212,7 @@ def _stages(
             ),
             StagePlan(
                 "reconstruct",
-                BASE_BYTES + 4 * (4 * rows * sinogram + 2 * (slab + rows) * plane) + cost,
+                BASE_BYTES + 4 * (held * rows * sinogram + 2 * (slab + rows) * plane) + cost,
                 1.6e-7 * voxels / threads,
             ),
         ]
