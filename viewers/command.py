@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltamu.recon.errors import InputError, ResourceError
+from deltamu.viewers.shortcuts import help_text
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -27,6 +28,8 @@ WIDGETS = {
 def add_view(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the command to the command line."""
     parser = add("view", _view, "look at a study, a raw scan or a volume in napari")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = help_text()
     parser.add_argument(
         "path", type=Path, help="output folder of a study or the one above it, a scan, a volume"
     )
@@ -46,9 +49,11 @@ def _view(options: argparse.Namespace) -> int:
     check_display()
     viewer = napari.Viewer(title="deltamu")
     from deltamu.viewers.napari_layers import add_opened
+    from deltamu.viewers.shortcuts import bind_keys
 
     viewer.window.resize(*WINDOW)
     add_opened(viewer, opened)
+    bind_keys(viewer)
     for name in options.widget:
         viewer.window.add_plugin_dock_widget("deltamu", WIDGETS[name])
     if options.screenshot is None:
@@ -108,15 +113,22 @@ def wait_until_loaded(viewer: "Viewer") -> None:
     ResourceError
         If that takes longer than a minute.
     """
-    from qtpy.QtWidgets import QApplication
-
     end = time.monotonic() + LONGEST_WAIT_S
     settled = 0
     # a layer that was just drawn may ask for a finer level
     while settled < 5:
-        QApplication.processEvents()
+        let_window_work(20)
         loaded = all(layer.loaded for layer in viewer.layers if layer.visible)
         settled = settled + 1 if loaded else 0
         if time.monotonic() > end:
             raise ResourceError("view: the layers were not read within a minute; is the disk very slow?")
-        time.sleep(0.02)
+
+
+def let_window_work(milliseconds: int) -> None:
+    """Let Qt do its work for a while."""
+    from qtpy.QtCore import QEventLoop, QTimer
+
+    # not QApplication.processEvents: in PySide6 6.12.0 every call of it takes a reference from None
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()

@@ -51,9 +51,16 @@ def add_opened(viewer: "Viewer", opened: Opened) -> list["NapariLayer"]:
         added.append(viewer.add_layer(made))
     look_at(viewer, opened.focus_mm)
     viewer.title = f"deltamu: {opened.title}"
-    viewer.scale_bar.visible = True
+    show_scale_bar(viewer)
     tell(opened.notes)
     return added
+
+
+def show_scale_bar(viewer: "Viewer") -> None:
+    """Show a bar of a round length; its place in napari moved with version 0.9."""
+    canvas: Any = getattr(viewer, "canvas", None)
+    bar = canvas.overlays.scale_bar if hasattr(canvas, "overlays") else viewer.scale_bar
+    bar.visible = True
 
 
 def look_at(viewer: "Viewer", point_mm: tuple[float, ...] | None) -> None:

@@ -104,3 +104,34 @@ def test_without_a_display_it_says_so(monkeypatch, capsys, small_study):
 def test_a_folder_that_is_no_study_needs_no_window(capsys, tmp_path):
     assert main(["view", str(tmp_path)]) == 2
     assert "neither a study" in capsys.readouterr().err
+
+
+def test_keys_change_what_is_shown(viewer, small_study, qtbot):
+    from deltamu.viewers.shortcuts import bind_keys, toggle_change, toggle_outlines
+
+    add_opened(viewer, open_path(small_study))
+    bind_keys(viewer)
+    change, outlines = next(our_layers(viewer, "change")), next(our_layers(viewer, "layers"))
+    toggle_change(viewer)
+    assert not change.visible
+    toggle_change(viewer)
+    assert change.visible
+    toggle_outlines(viewer)
+    assert not outlines.visible
+
+
+def test_the_help_lists_keys_and_widgets(capsys):
+    with pytest.raises(SystemExit):
+        main(["view", "--help"])
+    text = capsys.readouterr().out
+    for word in ("Alt-N", "Alt-O", "Inspect change", "Registration check"):
+        assert word in text
+
+
+@pytest.mark.slow
+def test_the_sample_is_in_the_menu_and_opens(viewer, demo_folder, qtbot, monkeypatch):
+    from deltamu.viewers import samples
+
+    monkeypatch.setattr(samples, "sample_folder", lambda: demo_folder)
+    viewer.open_sample("deltamu", "tiny")
+    assert study_of(viewer) == str(demo_folder / "result")
