@@ -15,11 +15,14 @@ from deltamu.recon.operando.temporal_spots import SpotNoise, find_temporal_spots
 from deltamu.recon.preprocess.correction import (
     Correction,
     clean_transmission,
+    dose_of_frame,
+    true_transmission,
 )
-from deltamu.recon.preprocess.dose import air_dose, check_air_columns
+from deltamu.recon.preprocess.dose import check_air_columns
 from deltamu.recon.preprocess.noise import white_noise
 from deltamu.recon.preprocess.prepare import prepare_correction, sample_views
 from deltamu.recon.preprocess.references import combine_darks
+from deltamu.recon.preprocess.scatter import UniformBackground
 from deltamu.recon.preprocess.spots import spot_variance
 
 Float32 = NDArray[np.float32]
@@ -65,8 +68,20 @@ def prepare_series_correction(
     air_columns: Sequence[Sequence[int]] | None = None,
     spots: bool = True,
     counts_per_adu: float | None = None,
+    scatter_fraction: float | None = None,
 ) -> Correction:
     """Learn how to correct the frames; without flats transmission is relative, and ratios are still right.
+
+    Parameters
+    ----------
+    series : Series
+    dose : {"air", "none"}
+    air_columns : sequence of (first, stop), optional
+        Found when not given.
+    spots : bool
+    counts_per_adu : float, optional
+    scatter_fraction : float, optional
+        A background of this fraction of the open beam in every pixel of every frame.
 
     Raises
     ------
@@ -74,10 +89,14 @@ def prepare_series_correction(
         If an option is wrong, or flats and darks cannot be right.
     """
     if not len(series.flats):
-        return _without_flats(
+        bare = _without_flats(
             series, dose=dose, air_columns=air_columns, spots=spots, counts_per_adu=counts_per_adu
         )
-    correction = prepare_correction(series, dose="none", spots=spots, counts_per_adu=counts_per_adu)
+        behind = None if scatter_fraction is None else UniformBackground(scatter_fraction)
+        return replace(bare, background=behind)
+    correction = prepare_correction(
+        series, dose="none", spots=spots, counts_per_adu=counts_per_adu, scatter_fraction=scatter_fraction
+    )
     if dose == "none":
         return correction
     columns = (
@@ -216,12 +235,11 @@ class _Finisher:
         fraction, by_neighbours = 0.0, True
         if self.noise is not None:
             fraction, by_neighbours = self._remove_spots(frame, index)
-        dose = self.doses[index]
-        if self.correction.air_columns:
-            fine = air_dose(frame, self.correction.dose_weight, self.correction.air_columns)
-            frame /= np.float32(fine)
-            dose *= fine
-        return CorrectedFrame(number, frame, float(dose), fraction, by_neighbours)
+        correction = self.correction
+        background = correction.background_of(number)
+        fine = dose_of_frame(frame, correction.dose_weight, background, correction, view=number)
+        true = true_transmission(frame, fine, background, correction)
+        return CorrectedFrame(number, true, float(self.doses[index]) * fine, fraction, by_neighbours)
 
     def _remove_spots(self, frame: Float32, index: int) -> tuple[float, bool]:
         """Replace spots in place."""

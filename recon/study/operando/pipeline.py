@@ -25,7 +25,7 @@ from deltamu.recon.study.progress import Cancel, Progress, never, silent, stop_i
 from deltamu.recon.study.storage import check_output, prepare_output, start_afresh
 
 # raised when the meaning of a stored piece changes, so that an older run is not continued
-PIECES_VERSION = 2
+PIECES_VERSION = 3
 _BASE_BYTES = 300_000_000
 # copies of a frame in the chain: raw, float, cleaned, of a block and the next one that is read meanwhile
 _COPIES = 5
@@ -109,7 +109,7 @@ def _run_stages(
     options = study.preprocess
     correction = prepare_series_correction(
         sources.series, dose=options.dose, air_columns=options.air_columns, spots=options.spots,
-        counts_per_adu=options.counts_per_adu,
+        counts_per_adu=options.counts_per_adu, scatter_fraction=options.scatter_fraction,
     )  # fmt: skip
     stop_if_asked(cancel)
     reference = find_reference(

@@ -63,6 +63,7 @@ class FrameChainSettings(Section):
     air_columns: tuple[tuple[int, int], ...] | None = None
     spots: bool = True
     drift: bool = True
+    scatter_fraction: Annotated[float, Field(ge=0, lt=1)] | None = None
     counts_per_adu: Positive | None = None
 
 
