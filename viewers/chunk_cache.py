@@ -2,7 +2,8 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ class ChunkCache:
         self._blocks: OrderedDict[Hashable, Block] = OrderedDict()
         self._bytes = 0
         self._guard = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._pending: Future[object] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -53,6 +56,20 @@ class ChunkCache:
             self._blocks[key] = own
             while self._bytes > self.capacity:
                 self._bytes -= self._blocks.popitem(last=False)[1].nbytes
+
+    def fill_later(self, work: Callable[[], object]) -> None:
+        """Do work that fills the cache in the background; dropped while earlier work is going on."""
+        with self._guard:
+            if self._pending is not None and not self._pending.done():
+                return
+            self._pool = self._pool or ThreadPoolExecutor(1, "deltamu chunks")
+            # an error in it is told to who asks for the same chunk
+            self._pending = self._pool.submit(work)
+
+    def wait(self) -> None:
+        """Wait for the work in the background."""
+        if self._pending is not None:
+            self._pending.exception()
 
 
 SHARED = ChunkCache()

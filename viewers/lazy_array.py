@@ -1,7 +1,7 @@
 """Arrays that read what is shown, and remember the chunks they read."""
 
 import operator
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Protocol
@@ -119,28 +119,36 @@ class LazyArray:
         )
         if held > LARGEST_PART * self.cache.capacity:
             return np.asarray(self.source[box])
+        missing = [i for i in product(*touched) if self.cache.get((self.key, i)) is None]
+        if missing and 1 in shape:
+            # a plane is shown at once; its neighbours follow from the chunks, which take several times as long
+            self.cache.fill_later(lambda: self._fetch(missing))
+            return np.asarray(self.source[box])
         values = np.empty(shape, self.dtype)
-        for index, chunk in self._chunks(touched):
-            self._copy(chunk, index, values, box)
+        fresh = self._fetch(missing) if missing else {}
+        for index in product(*touched):
+            self._copy(fresh[index] if index in fresh else self._chunk(index), index, values, box)
         return values
 
-    def _chunks(self, touched: list[range]) -> Iterator[tuple[tuple[int, ...], NDArray[Any]]]:
-        """Yield the touched chunks; those that are not in the cache are read together."""
-        found = {index: self.cache.get((self.key, index)) for index in product(*touched)}
-        missing = [index for index, chunk in found.items() if chunk is None]
-        if missing:
-            low, high = np.min(missing, axis=0), np.max(missing, axis=0)
-            corner = [int(i) * c for i, c in zip(low, self.chunks, strict=True)]
-            ends = [
-                min((int(i) + 1) * c, n) for i, c, n in zip(high, self.chunks, self.source.shape, strict=True)
-            ]
-            block = np.asarray(self.source[tuple(slice(a, b) for a, b in zip(corner, ends, strict=True))])
-        for index, chunk in found.items():
-            if chunk is None:
-                begin = [i * c - a for i, c, a in zip(index, self.chunks, corner, strict=True)]
-                chunk = block[tuple(slice(b, b + c) for b, c in zip(begin, self.chunks, strict=True))]
-                self.cache.put((self.key, index), chunk)
-            yield index, chunk
+    def _chunk(self, index: tuple[int, ...]) -> NDArray[Any]:
+        """Return a chunk, which another thread may have pushed out of the cache since."""
+        chunk = self.cache.get((self.key, index))
+        return self._fetch([index])[index] if chunk is None else chunk
+
+    def _fetch(self, missing: list[tuple[int, ...]]) -> dict[tuple[int, ...], NDArray[Any]]:
+        """Read chunks together and keep them."""
+        low, high = np.min(missing, axis=0), np.max(missing, axis=0)
+        corner = [int(i) * c for i, c in zip(low, self.chunks, strict=True)]
+        ends = [
+            min((int(i) + 1) * c, n) for i, c, n in zip(high, self.chunks, self.source.shape, strict=True)
+        ]
+        block = np.asarray(self.source[tuple(slice(a, b) for a, b in zip(corner, ends, strict=True))])
+        found = {}
+        for index in missing:
+            begin = [i * c - a for i, c, a in zip(index, self.chunks, corner, strict=True)]
+            found[index] = block[tuple(slice(b, b + c) for b, c in zip(begin, self.chunks, strict=True))]
+            self.cache.put((self.key, index), found[index])
+        return found
 
     def _copy(self, chunk: NDArray[Any], index: tuple[int, ...], values: NDArray[Any], box: Box) -> None:
         """Copy what a chunk and a box share."""

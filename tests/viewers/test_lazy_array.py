@@ -54,11 +54,19 @@ def test_a_part_is_lazy_and_its_parts_are_right():
     np.testing.assert_array_equal(array[..., 4], source.values[..., 4])
 
 
-def test_a_plane_reads_the_chunks_it_crosses_once():
+def test_a_plane_is_read_alone_and_its_neighbours_come_from_chunks():
     source, array = lazy()
     array[2, :4, :5]
-    assert source.read == 2 * 4 * 5
-    array[3, :4, :5]
+    array.cache.wait()
+    assert source.read == 4 * 5 + 2 * 4 * 5
+    np.testing.assert_array_equal(array[3, :4, :5], source.values[3, :4, :5])
+    assert source.read == 4 * 5 + 2 * 4 * 5
+
+
+def test_a_box_reads_its_chunks_once():
+    source, array = lazy()
+    np.asarray(array[2:4, :4, :5])
+    np.asarray(array[2:4, 1:3, :5])
     assert source.read == 2 * 4 * 5
 
 
