@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from deltamu.recon.change.regions import pellet_regions
     from deltamu.recon.change.registration import Registration, register
     from deltamu.recon.change.resampling import resample, resample_sigma
+    from deltamu.recon.change.scales import compare_scales, same_scale
     from deltamu.recon.change.shell_correlation import fourier_shell_correlation
     from deltamu.recon.change.significance import Significance, significant_voxels
     from deltamu.recon.change.transport import compare_transport, reaction_profile
@@ -72,6 +73,7 @@ _PLACES = {
     "change.regions": ("pellet_regions",),
     "change.registration": ("Registration", "register"),
     "change.resampling": ("resample", "resample_sigma"),
+    "change.scales": ("compare_scales", "same_scale"),
     "change.shell_correlation": ("fourier_shell_correlation",),
     "change.significance": ("Significance", "significant_voxels"),
     "change.transport": ("compare_transport", "reaction_profile"),
@@ -112,15 +114,15 @@ __all__ = [
     "EdgeResponse", "InputError", "LaplaceDepth", "LineSpreadTail", "PolynomialHardening", "ProfileShape",
     "Registration", "ResourceError", "RigidTransform", "Scan", "ScanGeometry", "Significance",
     "SpectrumHardening", "Tikhonov", "TotalVariation", "ViewShifts", "Volume", "align_views",
-    "audit_stripes", "cgls", "charge_budget", "charge_density", "compare_transport", "cone_geometry",
-    "correct_frames", "depth_of", "depth_profile", "difference", "export_volume", "fbp", "fbp_direct",
-    "fbp_variance", "fdk", "find_center", "find_layers", "fista", "fit_edge", "fit_hardening",
+    "audit_stripes", "cgls", "charge_budget", "charge_density", "compare_scales", "compare_transport",
+    "cone_geometry", "correct_frames", "depth_of", "depth_profile", "difference", "export_volume", "fbp",
+    "fbp_direct", "fbp_variance", "fdk", "find_center", "find_layers", "fista", "fit_edge", "fit_hardening",
     "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask", "line_integrals", "linearise",
     "lithium_concentration", "measure_background", "measure_tail", "middle_of", "mlem", "open_image",
     "os_sart", "parallel_geometry", "pdhg", "pellet_regions", "prepare_correction", "profile_shape",
     "reaction_profile", "read_scan", "read_study", "read_volume", "readout_variance", "readout_weights",
-    "register", "remove_stripes", "remove_tail", "resample", "resample_sigma", "run", "scan_from_arrays",
-    "significant_voxels", "sirt", "transmission",
+    "register", "remove_stripes", "remove_tail", "resample", "resample_sigma", "run", "same_scale",
+    "scan_from_arrays", "significant_voxels", "sirt", "transmission",
 ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ def evidence_tables(content: ReportContent) -> tuple[TableView, ...]:
         radial_table(content),
         significance_table(content),
         resolution_table(content),
+        scale_table(content),
     )
     return tuple(view for view in views if view is not None and view.rows)
 
@@ -237,3 +238,30 @@ def _discoveries(change: Table, layer: str, key: str) -> str:
 
 def _threshold(change: Table, layer: str) -> str:
     return number(((change.get("significance") or {}).get(layer) or {}).get("threshold_z"))
+
+
+def scale_table(content: ReportContent) -> TableView | None:
+    """Gain and offset of every registered state on the parts without change."""
+    found = {
+        state: (entry or {}).get("scale")
+        for state, entry in (content.summary.get("registration") or {}).items()
+    }
+    rows = tuple(
+        (
+            state_title(state),
+            uncertain(scale.get("gain"), scale.get("gain_standard_error")),
+            uncertain(scale.get("offset"), scale.get("offset_standard_error"), signed=True),
+            str(scale.get("parts")),
+        )
+        for state, scale in found.items()
+        if scale
+    )
+    if not rows:
+        return None
+    return TableView(
+        "Same scale as the reference?",
+        ("state", "gain", "offset (cm⁻¹)", "parts"),
+        rows,
+        "On layers and housing that do not change, by ring and sector; errors from the scatter of the parts. Corrected only "
+        "where registration.correct_scale asks for it.",
+    )

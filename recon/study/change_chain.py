@@ -1,12 +1,13 @@
 """From reconstructed states to measured changes: the order of the stages, and what they leave for the results."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from deltamu.recon.change.layer_stack import LayerStack
+from deltamu.recon.change.scales import ScaleComparison
 from deltamu.recon.study.comparison import (
     Registered,
     approximate_stack,
@@ -19,6 +20,7 @@ from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.registering import register_states
 from deltamu.recon.study.resolution import measure_resolution
 from deltamu.recon.study.run_context import RunContext
+from deltamu.recon.study.scales import measure_scales
 from deltamu.recon.study.subtraction import subtract
 
 
@@ -42,10 +44,21 @@ def compare_states(
     facts = register_states(context, approximate, hashes)
     registered = resample_states(context, facts, scanned, hashes)
     stack = locate_layers(context, approximate, registered)
-    subtract(context, stack, registered, scanned)
+    scales = measure_scales(context, stack, registered)
+    subtract(context, stack, registered, scanned, scales)
     measured = measure_changes(context, stack, registered, scanned)
     resolution = measure_resolution(context, stack, registered, scanned)
-    return _collect(context, registered, stack, measured, resolution)
+    found = _collect(context, registered, stack, measured, resolution)
+    return replace(found, registration=_with_scales(found.registration, scales))
+
+
+def _with_scales(
+    registration: Mapping[str, Any], scales: Mapping[str, ScaleComparison | None]
+) -> dict[str, Any]:
+    return {
+        state: {**facts, "scale": asdict(scale) if (scale := scales.get(state)) else None}
+        for state, facts in registration.items()
+    }
 
 
 def _collect(

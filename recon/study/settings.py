@@ -204,6 +204,7 @@ class RegistrationSettings(Section):
 
     mask: tuple[str, ...] | None = None
     housing_radius_mm: tuple[Positive, Positive] | None = None
+    correct_scale: bool = False
     # state: translation (z, y, x) in mm, rotation (z, y, x) in degrees about the middle of the reference
     start: dict[str, tuple[Finite, Finite, Finite, Finite, Finite, Finite]] = Field(default_factory=dict)
 

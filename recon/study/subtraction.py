@@ -1,6 +1,7 @@
 """The changes between registered states, slab by slab, with the noise of every voxel."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from deltamu.recon.change.difference import Change, difference
 from deltamu.recon.change.layer_stack import LayerStack
 from deltamu.recon.change.reached_rows import reached_voxels
+from deltamu.recon.change.scales import ScaleComparison, same_scale
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.comparison import Registered, state_image
@@ -25,16 +27,27 @@ REACH_FWHM = 2.0
 
 
 def subtract(
-    context: RunContext, stack: LayerStack, registered: Registered, scanned: Mapping[str, ScannedState]
+    context: RunContext,
+    stack: LayerStack,
+    registered: Registered,
+    scanned: Mapping[str, ScannedState],
+    scales: Mapping[str, ScaleComparison | None],
 ) -> None:
-    """Write Δμ, its sigma and z score for every change."""
+    """Write Δμ, its sigma and z score for every change, on the scale of the reference where the study asks for it."""
+    used = scales if context.study.registration.correct_scale else {}
     for change in context.study.changes:
         starved = _starved_states(context, split_change(change), registered, scanned)
-        _subtract(context, change, registered, starved, REACH_FWHM * resolution_mm(context, stack))
+        reach_mm = REACH_FWHM * resolution_mm(context, stack)
+        _subtract(context, change, registered, starved, reach_mm, used)
 
 
 def _subtract(
-    context: RunContext, change: str, registered: Registered, starved: Starved, reach_mm: float
+    context: RunContext,
+    change: str,
+    registered: Registered,
+    starved: Starved,
+    reach_mm: float,
+    scales: Mapping[str, ScaleComparison | None],
 ) -> None:
     """Write one change."""
     states, reference = split_change(change), context.study.reference
@@ -45,6 +58,7 @@ def _subtract(
         [registered.hashes[state] for state in states],
         [np.flatnonzero(rows).tolist() for rows, _ in starved],
         reach_mm,
+        *([{s: asdict(found) for s in states if (found := scales.get(s))}] if scales else []),
     )
     for slab in range(images[0].slabs):
         rows = (slab * images[0].slab, min((slab + 1) * images[0].slab, images[0].shape[0]))
@@ -53,7 +67,7 @@ def _subtract(
             unknown = reached_voxels(
                 starved, grid.volume, reach_mm=reach_mm, voxel_size_mm=grid.voxel_size_mm, z_range=rows
             )
-            found = _change_rows(context, states, rows, unknown)
+            found = _change_rows(context, states, rows, unknown, scales)
             return [(image, getattr(found, name)) for image, name in zip(images, names, strict=True)], {}
 
         context.piece(PieceKey("change", change, slab), settings, compute)
@@ -85,16 +99,24 @@ def _starved_states(
 
 
 def _change_rows(
-    context: RunContext, states: tuple[str, str], rows: tuple[int, int], unknown: NDArray[np.bool_]
+    context: RunContext,
+    states: tuple[str, str],
+    rows: tuple[int, int],
+    unknown: NDArray[np.bool_],
+    scales: Mapping[str, ScaleComparison | None],
 ) -> Change:
     """Subtract some rows; sigma and z score are NaN where the noise is not known."""
     to, origin = states
     part = slice(*rows)
     sigma_origin = np.array(state_image(context, origin, "sigma")[part], np.float32)
     sigma_origin[unknown] = np.nan
+    volumes = {state: np.asarray(state_image(context, state)[part]) for state in states}
+    for state in states:
+        if (found := scales.get(state)) is not None:
+            volumes[state] = same_scale(volumes[state], found)
     return difference(
-        state_image(context, origin)[part],
-        state_image(context, to)[part],
+        volumes[origin],
+        volumes[to],
         sigma_reference=sigma_origin,
         sigma_moving=state_image(context, to, "sigma")[part],
     )

@@ -156,6 +156,9 @@ def _registration(draft: StudyDraft) -> str:
         lines.append(
             f"housing_radius_mm = [{inner}, {outer}]   # joined with the mask where both agree; a disagreement is reported"
         )
+    lines.append(
+        "# correct_scale = true          # bring states onto the scale of the reference by gain and offset of these parts"
+    )
     lines += ["", "[profile]", "core_fraction = 0.8            # of the pellet's radius that is averaged"]
     lines.append(
         "# blur_fwhm_um = 45.0          # resolution along the axis, as fitted to the surfaces when not given\n"

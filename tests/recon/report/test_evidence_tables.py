@@ -95,3 +95,17 @@ def test_what_is_starved_or_unstated_has_words_instead_of_numbers() -> None:
         ("anode", "not determinable"),
         ("sum", "not determinable"),
     )
+
+
+def test_the_scale_of_a_state_stands_with_its_errors() -> None:
+    scale = {
+        "gain": 1.0009,
+        "gain_standard_error": 0.0017,
+        "offset": -0.0002,
+        "offset_standard_error": 0.0009,
+        "parts": 16,
+    }
+    registration = {"b": {"scale": scale}, "c": {"scale": None}}
+    summary = {"states": {"a": {}, "b": {}, "c": {}}, "voxel_size_mm": 0.09, "registration": registration}
+    (view,) = evidence_tables(ReportContent(Path("."), summary, {}, ""))
+    assert view.rows == (("b", "1.0009 ± 0.0017", "−0.00020 ± 0.00090", "16"),)

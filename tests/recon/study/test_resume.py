@@ -220,7 +220,7 @@ CHANGED = {
         {
             "preprocess charged", "reconstruct charged", "register charged", "resample charged", "layers",
             "labels", "change charged-pristine", "change charged-discharged", "subsets", "preprocess", "interpolation",
-            "resolution",
+            "resolution", "scale",
         },
     ),
 }  # fmt: skip
