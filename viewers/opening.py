@@ -8,10 +8,11 @@ from deltamu.recon.study.settings import read_study
 from deltamu.viewers.image_levels import is_image
 from deltamu.viewers.layer import Opened
 from deltamu.viewers.scan_layers import scan_layers
+from deltamu.viewers.series_layers import series_layers
 from deltamu.viewers.study_layers import STORE, study_layers
 from deltamu.viewers.volume_layers import image_layers, volume_layers
 
-SUFFIXES = (".zarr", ".tif", ".tiff", ".h5", ".hdf5", ".nxs", ".hdf", ".npy", ".nrrd")
+SERIES = "series.toml"
 
 
 def open_path(path: Path | str) -> Opened:
@@ -34,6 +35,8 @@ def open_path(path: Path | str) -> Opened:
     output = study_output(place)
     if output is not None:
         return study_layers(output)
+    if place.name == SERIES or (place / SERIES).is_file():
+        return series_layers(place)
     if is_image(place):
         return image_layers(place)
     return _scan_or_volume(place)
@@ -51,7 +54,7 @@ def study_output(path: Path) -> Path | None:
         return path.parent
     if (path / STORE).is_dir():
         return path
-    settings = path if path.name.endswith(".toml") else path / "study.toml"
+    settings = path if path.suffix == ".toml" and path.name != SERIES else path / "study.toml"
     if settings.is_file():
         output = read_study(settings).output_dir
         if not (output / STORE).is_dir():
@@ -67,9 +70,9 @@ def looks_like_ours(path: Path) -> bool:
     if path.is_dir():
         return (
             path.suffix == ".zarr" or (path / STORE).is_dir() or (path / "study.toml").is_file()
-            or (path / "projections").is_dir()
+            or (path / "projections").is_dir() or (path / SERIES).is_file()
         )  # fmt: skip
-    return path.name == "study.toml" or path.suffix.lower() in (".h5", ".hdf5", ".nxs", ".nrrd")
+    return path.name in ("study.toml", SERIES) or path.suffix.lower() in (".h5", ".hdf5", ".nxs", ".nrrd")
 
 
 def _scan_or_volume(path: Path) -> Opened:

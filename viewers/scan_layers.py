@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.recon.operando.series import Series
 from deltamu.recon.scans.scan import Scan
 from deltamu.viewers.layer import Layer, Opened, Role
 from deltamu.viewers.lazy_array import LazyArray
@@ -17,13 +18,13 @@ EVEN = 0.01
 
 @dataclass(frozen=True, eq=False)
 class ScanFrames:
-    """Projections of a scan, read frame by frame."""
+    """Frames of a scan or of a series of radiographs, read frame by frame."""
 
-    scan: Scan
+    scan: Scan | Series
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(angle, row, column)."""
+        """(angle or time, row, column)."""
         return self.scan.shape
 
     @property
@@ -43,10 +44,10 @@ def scan_layers(scan: Scan, path: Path) -> Opened:
     first, step, unit, axis = _angle_axis(scan)
     pixel, length = (1.0, "pixel") if scan.pixel_size_mm is None else (scan.pixel_size_mm, "mm")
     projections = LazyArray(ScanFrames(scan), (1, rows, columns), (str(path), scan.fingerprint))
-    limits = _limits(np.asarray(projections[views // 2]))
+    limits = frame_limits(np.asarray(projections[views // 2]))
     layers = [
-        *_mean_frame("dark frames", scan.darks, limits, pixel, length, path),
-        *_mean_frame("open beam", scan.flats, limits, pixel, length, path),
+        *mean_frame("dark frames", scan.darks, limits, pixel, length, path),
+        *mean_frame("open beam", scan.flats, limits, pixel, length, path),
         Layer(
             name=f"projections {scan.name}", kind="image", levels=(projections,), scale=(step, pixel, pixel),
             translate=(first, 0.0, 0.0), units=(unit, length, length), axes=(axis, "row", "column"),
@@ -69,9 +70,10 @@ def _angle_axis(scan: Scan) -> tuple[float, float, str, str]:
     return 0.0, 1.0, "pixel", "view"
 
 
-def _mean_frame(
+def mean_frame(
     name: str, frames: Any, limits: tuple[float, float], pixel: float, unit: str, path: Path
 ) -> list[Layer]:
+    """Layer of the mean of open-beam or dark frames; none where there are no frames."""
     if frames is None or len(frames) == 0:
         return []
     mean = np.asarray(frames, np.float64).mean(axis=0).astype(np.float32)
@@ -85,6 +87,7 @@ def _mean_frame(
     ]  # fmt: skip
 
 
-def _limits(frame: NDArray[Any]) -> tuple[float, float]:
+def frame_limits(frame: NDArray[Any]) -> tuple[float, float]:
+    """Grey levels between which all but the darkest and brightest pixels of a frame lie."""
     low, high = (float(v) for v in np.percentile(frame, (0.5, 99.5)))
     return (low, high) if high > low else (low, low + 1.0)

@@ -213,3 +213,24 @@ def test_a_layer_is_checked():
         Layer(scale=(1.0, 1.0, 1.0), **given)
     with pytest.raises(InputError, match="lower one first"):
         Layer(scale=(1.0, 1.0), limits=(1.0, 0.0), **given)
+
+
+def test_a_series_has_a_time_axis_in_minutes(tmp_path):
+    frames = np.random.default_rng(0).integers(800, 1000, (6, 4, 8)).astype(np.uint16)
+    (tmp_path / "frames").mkdir()
+    for index, image in enumerate(frames):
+        tifffile.imwrite(tmp_path / "frames" / f"{index:03d}.tif", image)
+    for name, level in (("flats", 1000), ("darks", 10)):
+        (tmp_path / name).mkdir()
+        for index in range(2):
+            tifffile.imwrite(tmp_path / name / f"{index}.tif", np.full((4, 8), level, np.uint16))
+    frames_table = (
+        "path = 'frames'\nflats = '../flats'\ndarks = '../darks'\npixel_size_mm = 0.05\ninterval_s = 90\n"
+    )
+    stack = "order = ['anode', 'separator', 'cathode']\nthickness_mm = [0.1, 0.1, 0.1]\nradius_mm = 0.1\n"
+    (tmp_path / "series.toml").write_text(f"[series]\n{frames_table}[layers]\n{stack}")
+    opened = open_path(tmp_path)
+    layer = next(layer for layer in opened.layers if layer.role == "series")
+    assert (layer.axes[0], layer.units[0]) == ("time", "minute")
+    assert layer.scale[0] == pytest.approx(1.5)
+    np.testing.assert_array_equal(layer.levels[0][3], frames[3])
