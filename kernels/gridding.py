@@ -68,7 +68,7 @@ class GriddingPlan:
 def plan_gridding(
     columns: int,
     angles: NDArray[np.floating],
-    center: float,
+    center: float | NDArray[np.floating],
     *,
     size: int | None = None,
     weights: NDArray[np.floating] | None = None,
@@ -82,10 +82,10 @@ def plan_gridding(
         Detector columns.
     angles : (angle,) array
         Radians, in any order.
-    center : float
-        Column that the rotation axis projects to; the centre of column 0 is 0.
+    center : float or (angle,) array
+        Column that the middle of the image projects to, in all views or in each; the centre of column 0 is 0.
     size : int, optional
-        Voxels along each side of a slice, `columns` by default. The axis lies at (size - 1) / 2.
+        Voxels along each side of a slice, `columns` by default. Its middle lies at (size - 1) / 2.
     weights : (angle,) array, optional
         Factor of each view in the sum; pi / angles by default.
     voxel_step : float
@@ -113,9 +113,10 @@ def plan_gridding(
         raise ValueError("angles: expected at least one angle, all of them finite")
     if factors.size != theta.size or not np.all(np.isfinite(factors)):
         raise ValueError(f"weights: expected {theta.size} finite numbers, one per angle")
-    if not np.isfinite(center):
-        raise ValueError(f"center: found {center}, expected a finite number")
-    return _plan(columns, theta.tobytes(), float(center), side, factors.tobytes(), float(voxel_step))
+    middle = np.ascontiguousarray(center, np.float64).ravel()
+    if middle.size not in (1, theta.size) or not np.all(np.isfinite(middle)):
+        raise ValueError(f"center: found {center}, expected a finite number, or one per angle")
+    return _plan(columns, theta.tobytes(), middle.tobytes(), side, factors.tobytes(), float(voxel_step))
 
 
 def padded_length(columns: int, reach: int) -> int:
@@ -125,7 +126,7 @@ def padded_length(columns: int, reach: int) -> int:
 
 @lru_cache(maxsize=8)
 def _plan(
-    columns: int, angles: bytes, center: float, size: int, weights: bytes, voxel_step: float
+    columns: int, angles: bytes, center: bytes, size: int, weights: bytes, voxel_step: float
 ) -> GriddingPlan:
     theta, factors = np.frombuffer(angles), np.frombuffer(weights)
     padded = padded_length(columns, int(np.ceil(size * voxel_step)))
@@ -134,7 +135,8 @@ def _plan(
     harmonics = _harmonics(padded, voxel_step)
     # voxel i lies at i - (size - 1)/2 from the axis, the transform's output at the whole number i - size//2
     half = 0.5 * voxel_step * (1 - size % 2)
-    shift = center + half * (np.cos(theta[order]) + np.sin(theta[order]))
+    middle = np.broadcast_to(np.frombuffer(center), theta.shape)
+    shift = middle[order] + half * (np.cos(theta[order]) + np.sin(theta[order]))
     phases = _phase_ramps(shift, factors[order] / padded, harmonics, padded)
     return GriddingPlan(
         theta.size, columns, size, padded, gridder, phases, theta[order], order.astype(np.int64), voxel_step

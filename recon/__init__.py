@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from deltamu.recon.solvers.fdk import fdk
     from deltamu.recon.solvers.iterative import cgls, fista, mlem, os_sart, pdhg, sirt
     from deltamu.recon.solvers.noise import fbp_variance
+    from deltamu.recon.solvers.onto import fbp_onto
     from deltamu.recon.solvers.penalties import Tikhonov, TotalVariation
     from deltamu.recon.study.pipeline import run
     from deltamu.recon.study.settings import read_study
@@ -98,6 +99,7 @@ _PLACES = {
     "solvers.fbp_adjoint": ("readout_variance", "readout_weights"),
     "solvers.fdk": ("fdk",),
     "solvers.iterative": ("cgls", "fista", "mlem", "os_sart", "pdhg", "sirt"),
+    "solvers.onto": ("fbp_onto",),
     "solvers.penalties": ("Tikhonov", "TotalVariation"),
     "solvers.noise": ("fbp_variance",),
     "study.pipeline": ("run",),
@@ -116,13 +118,13 @@ __all__ = [
     "SpectrumHardening", "Tikhonov", "TotalVariation", "ViewShifts", "Volume", "align_views",
     "audit_stripes", "cgls", "charge_budget", "charge_density", "compare_scales", "compare_transport",
     "cone_geometry", "correct_frames", "depth_of", "depth_profile", "difference", "export_volume", "fbp",
-    "fbp_direct", "fbp_variance", "fdk", "find_center", "find_layers", "fista", "fit_edge", "fit_hardening",
-    "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask", "line_integrals", "linearise",
-    "lithium_concentration", "measure_background", "measure_tail", "middle_of", "mlem", "open_image",
-    "os_sart", "parallel_geometry", "pdhg", "pellet_regions", "prepare_correction", "profile_shape",
-    "reaction_profile", "read_scan", "read_study", "read_volume", "readout_variance", "readout_weights",
-    "register", "remove_stripes", "remove_tail", "resample", "resample_sigma", "run", "same_scale",
-    "scan_from_arrays", "significant_voxels", "sirt", "transmission",
+    "fbp_direct", "fbp_onto", "fbp_variance", "fdk", "find_center", "find_layers", "fista", "fit_edge",
+    "fit_hardening", "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask",
+    "line_integrals", "linearise", "lithium_concentration", "measure_background", "measure_tail",
+    "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry", "pdhg", "pellet_regions",
+    "prepare_correction", "profile_shape", "reaction_profile", "read_scan", "read_study", "read_volume",
+    "readout_variance", "readout_weights", "register", "remove_stripes", "remove_tail", "resample",
+    "resample_sigma", "run", "same_scale", "scan_from_arrays", "significant_voxels", "sirt", "transmission",
 ]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ def fbp(
     line_integrals: NDArray[np.floating],
     angles: NDArray[np.floating],
     *,
-    center: float,
+    center: float | NDArray[np.floating],
     pixel_size_mm: float,
     filter: str = "ram-lak",
     cutoff: float = 1.0,
@@ -42,8 +42,9 @@ def fbp(
     angles : (angle,) array
         Radians; any order, spacing and range. A view sees the point (x, y) at column
         center + [(x - x0) cos(angle) + (y - y0) sin(angle)] / pixel, x0 = y0 = (size - 1) / 2.
-    center : float
-        Column that the rotation axis projects to; the centre of column 0 is 0.
+    center : float or (angle,) array
+        Column that the rotation axis projects to; the centre of column 0 is 0. One per view where single views
+        are shifted.
     pixel_size_mm : float
     filter : str
         One of `filters.FILTERS`.
@@ -121,7 +122,7 @@ def check_views(
     views: NDArray[Any],
     angles: NDArray[Any],
     *,
-    center: float,
+    center: float | NDArray[np.floating],
     pixel_size_mm: float,
     name: str = "line_integrals",
 ) -> tuple[Image, NDArray[np.float64]]:
@@ -135,16 +136,22 @@ def check_views(
         raise InputError(f"angles: found shape {theta.shape}, expected one per view, {views.shape[:1]}")
     if not np.all(np.isfinite(theta)):
         raise InputError(f"angles: view {int(np.argmin(np.isfinite(theta)))} has no finite angle")
+    if np.ndim(center) > 0 and np.shape(center) != theta.shape:
+        raise InputError(f"center: found shape {np.shape(center)}, expected one number, or {theta.shape}")
     check_center(center, views.shape[2])
     check_pixel_size(pixel_size_mm)
     contiguous: Image = array_module(views).ascontiguousarray(views, np.float32)
     return contiguous, theta
 
 
-def check_center(center: float, columns: int) -> None:
-    """Raise InputError unless the rotation axis projects onto the detector."""
-    if not (np.isfinite(center) and -0.5 <= center <= columns - 0.5):
-        raise InputError(f"center: found {center}, expected a detector column, -0.5 to {columns - 0.5}")
+def check_center(center: float | NDArray[np.floating], columns: int) -> None:
+    """Raise InputError unless the rotation axis projects onto the detector, in every view."""
+    columns_seen = np.asarray(center, np.float64)
+    # written so that NaN is outside
+    beyond = ~((columns_seen >= -0.5) & (columns_seen <= columns - 0.5))
+    if beyond.any():
+        found = columns_seen[beyond].ravel()[0]
+        raise InputError(f"center: found {found}, expected a detector column, -0.5 to {columns - 0.5}")
 
 
 def check_padding(padding: str) -> None:
@@ -179,9 +186,13 @@ def check_weights(
     return given
 
 
-def _from_axis(columns: int, center: float) -> tuple[NDArray[np.float64], tuple[float, float]]:
-    """Signed distances from the axis, columns: of the pixels, and of the detector's two edges."""
-    return np.arange(columns, dtype=np.float64) - center, (-0.5 - center, columns - 0.5 - center)
+def _from_axis(
+    columns: int, center: float | NDArray[np.floating]
+) -> tuple[NDArray[np.float64], tuple[float, float]]:
+    """Signed distances from the axis, columns: of the pixels, and of the edges where they are closest to it."""
+    axis = np.asarray(center, np.float64).reshape(-1, 1, 1)
+    edges = float(-0.5 - axis.min()), float(columns - 0.5 - axis.max())
+    return np.arange(columns, dtype=np.float64) - axis, edges
 
 
 def _check_out(out: Image | None, shape: tuple[int, int, int]) -> None:

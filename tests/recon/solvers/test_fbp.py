@@ -281,3 +281,26 @@ def test_an_offset_detector_needs_a_full_turn():
             pixel_size_mm=1.0,
             offset_detector=True,
         )
+
+
+def test_a_centre_for_each_view_takes_their_shifts_back():
+    """Every view shifted by its own fraction of a pixel: as if it had not been, but for what the pixels alias."""
+    angles, columns = half_turn(180), 96
+    disc = [Ellipse(0.1, 20, 12, 5, 3, 30)]
+    shaken = 47.5 + np.random.default_rng(4).uniform(-3, 3, 180)
+    views = np.concatenate([views_of(disc, angles[i : i + 1], columns, c) for i, c in enumerate(shaken)])
+    still = fbp(views_of(disc, angles, columns, 47.5), angles, center=47.5, pixel_size_mm=10.0, filter="hann")
+    image = fbp(views, angles, center=shaken, pixel_size_mm=10.0, filter="hann")
+    inside = radius(columns) < 40
+    # as in the test of the moved axis above
+    assert np.abs(image - still)[0][inside].max() < 0.03 * 0.1
+    one = fbp(views, angles, center=np.full(180, 47.5), pixel_size_mm=10.0)
+    np.testing.assert_array_equal(one, fbp(views, angles, center=47.5, pixel_size_mm=10.0))
+
+
+@pytest.mark.parametrize(
+    "centers", [np.full(7, 8.0), np.array([1.0, 2.0, np.nan, 4.0]), np.array([1, 2, 3, 40.0])]
+)
+def test_wrong_centres_of_views_are_named(centers):
+    with pytest.raises(InputError, match="center"):
+        fbp(ONES, half_turn(4), center=centers, pixel_size_mm=0.1)
