@@ -78,7 +78,9 @@ def fbp(
     InputError
         If an argument is out of range, the counts do not match, or a value is not finite.
     """
-    sinograms, theta = check_views(line_integrals, angles, center=center, pixel_size_mm=pixel_size_mm)
+    sinograms, theta = check_views(
+        line_integrals, angles, center=center, pixel_size_mm=pixel_size_mm, center_per_view=True
+    )
     check_filter(filter, cutoff)
     check_padding(padding)
     if offset_detector:
@@ -125,6 +127,7 @@ def check_views(
     center: float | NDArray[np.floating],
     pixel_size_mm: float,
     name: str = "line_integrals",
+    center_per_view: bool = False,
 ) -> tuple[Image, NDArray[np.float64]]:
     """Return the views as contiguous float32 and the angles as float64, or raise InputError."""
     if views.ndim != 3 or 0 in views.shape:
@@ -136,16 +139,17 @@ def check_views(
         raise InputError(f"angles: found shape {theta.shape}, expected one per view, {views.shape[:1]}")
     if not np.all(np.isfinite(theta)):
         raise InputError(f"angles: view {int(np.argmin(np.isfinite(theta)))} has no finite angle")
-    if np.ndim(center) > 0 and np.shape(center) != theta.shape:
-        raise InputError(f"center: found shape {np.shape(center)}, expected one number, or {theta.shape}")
-    check_center(center, views.shape[2])
+    check_center(center, views.shape[2], views=theta.size if center_per_view else None)
     check_pixel_size(pixel_size_mm)
     contiguous: Image = array_module(views).ascontiguousarray(views, np.float32)
     return contiguous, theta
 
 
-def check_center(center: float | NDArray[np.floating], columns: int) -> None:
-    """Raise InputError unless the rotation axis projects onto the detector, in every view."""
+def check_center(center: float | NDArray[np.floating], columns: int, *, views: int | None = None) -> None:
+    """Raise InputError unless the rotation axis projects onto the detector; given `views`, in each of them."""
+    if np.ndim(center) > 0 and np.shape(center) != (views,):
+        expected = "one number" if views is None else f"one number, or {views} of them"
+        raise InputError(f"center: found shape {np.shape(center)}, expected {expected}")
     columns_seen = np.asarray(center, np.float64)
     # written so that NaN is outside
     beyond = ~((columns_seen >= -0.5) & (columns_seen <= columns - 0.5))
