@@ -90,6 +90,31 @@ def test_the_object_lies_where_the_reference_has_it(moved_views):
     assert left < 0.006
 
 
+def test_edges_leave_less_at_equal_noise(moved_views):
+    """Trilinear resampling smooths: a lower cut-off takes the same noise away and leaves edges as they were."""
+    noise = np.random.default_rng(5).normal(size=moved_views.shape).astype(np.float32)
+    smooth, sharp = ({"filter": "hann", "cutoff": cutoff} | OPTIONS for cutoff in (0.89, 1.0))
+    inside = slice(3, -3), slice(8, -8), slice(8, -8)
+
+    def straight(views):
+        return fbp_onto(views, ANGLES, MOVED, **smooth)[inside]
+
+    def resampled(views):
+        return resample(fbp(views, ANGLES, **sharp), MOVED, voxel_size_mm=VOXEL)[inside]
+
+    still = views_of(RigidTransform())
+    left = np.std(straight(moved_views) - fbp(still, ANGLES, **smooth)[inside])
+    linear = np.std(resampled(moved_views) - fbp(still, ANGLES, **sharp)[inside])
+    # the noise of the difference of two scans: that of the reference is independent
+    loud, quiet = (
+        np.hypot(np.std(moving(noise)), np.std(fbp(noise, ANGLES, **options)[inside]))
+        for moving, options in ((straight, smooth), (resampled, sharp))
+    )
+    assert loud < 1.02 * quiet
+    # measured: 0.005 against 0.034; a quarter less was asked for
+    assert left < 0.25 * linear
+
+
 def test_some_planes_from_some_rows_are_those_of_the_whole(moved_views):
     whole = fbp_onto(moved_views, ANGLES, MOVED, **OPTIONS)
     part = fbp_onto(
