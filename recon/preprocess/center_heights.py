@@ -14,6 +14,7 @@ HEIGHTS = 8
 SEARCH_FRACTION = 0.25
 # fewer columns do not say which of them is a defect
 COLUMNS_FOR_REPAIR = 100
+MOST_REPAIRED = 0.04
 
 
 @dataclass(frozen=True)
@@ -103,13 +104,20 @@ def take_heights(
     if not np.all(np.isfinite(sinograms)):
         raise InputError("line_integrals: found values that are not finite")
     if sinograms.shape[2] >= COLUMNS_FOR_REPAIR:
-        sinograms = np.stack([without_dead_columns(s.astype(np.float32)) for s in sinograms]).astype(float)
+        sinograms = np.stack([_repaired(sinogram) for sinogram in sinograms])
     middle = [float(positions[a:b].mean()) for a, b in zip(starts, stops, strict=True)]
     columns = sinograms.shape[2]
     half = SEARCH_FRACTION * columns
     window = search or ((columns - 1) / 2 - half, (columns - 1) / 2 + half)
     window = (float(window[0]), float(window[1]))
     return Heights(sinograms, np.asarray(middle), np.asarray(angles, float).ravel(), window)
+
+
+def _repaired(sinogram: Float) -> Float:
+    """Interpolate dead columns; where many stand out, it is the object that they show."""
+    found = without_dead_columns(sinogram.astype(np.float32)).astype(np.float64)
+    changed = np.any(np.abs(found - sinogram) > 1e-5, axis=0)
+    return found if changed.mean() <= MOST_REPAIRED else sinogram
 
 
 def half_turn(angles: Float) -> NDArray[np.int64]:
