@@ -154,6 +154,9 @@ def shared_variance(context: RunContext, state: ScannedState) -> Array:
     The sample is round enough that the first views tell how it grows.
     """
     shared = open_beam_variance(state.correction)
+    if context.study.preprocess.hardening.method == "none":
+        # without reading line integrals, which are gone after a run
+        return shared
     stored = _line_integrals(context, state.name, state.scan, state.correction, state.settings)
     rows = np.ascontiguousarray(stored[:FRAMES_PER_BLOCK], np.float32)
     slope = linear_rows(context, state, stored, rows, first=0)[1]
