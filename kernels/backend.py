@@ -1,8 +1,10 @@
 """Which array library an operation uses, what it costs, and how many threads it takes."""
 
+import ctypes
 import importlib
 import os
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -63,3 +65,22 @@ def thread_count() -> int:
     if asked.isdigit() and int(asked) > 0:
         return int(asked)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def release_freed_memory() -> None:
+    """Give memory that was freed back to the system.
+
+    The C library keeps what was freed for later; at the end of a stage, before one with other sizes, it would
+    count twice. Does nothing where the C library has no such function.
+    """
+    trim = getattr(_c_library(), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _c_library() -> Any:
+    try:
+        return ctypes.CDLL(None)
+    except (OSError, TypeError):
+        return None

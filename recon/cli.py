@@ -193,6 +193,7 @@ def _add_recon(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--padding", choices=("zero", "edge"), default="zero")
     parser.add_argument("--stripes", choices=("auto", "on", "off"), default="auto", help="removal of rings")
     parser.add_argument("--rows", help="start:stop of detector rows")
+    parser.add_argument("--memory", help="limit, for example 2G")
     _add_scan_options(parser)
 
 
@@ -290,10 +291,14 @@ def _recon(options: argparse.Namespace) -> int:
         text = reconstruct_scan(
             options.scan, options.output, settings=_key_values(options.set), filter=options.filter,
             cutoff=options.cutoff, center=options.center, padding=options.padding, stripes=options.stripes,
-            rows=options.rows, progress=progress,
+            rows=options.rows, progress=progress, memory=options.memory, tell=_tell_plan,
         )  # fmt: skip
     print(text)
     return 0
+
+
+def _tell_plan(text: str) -> None:
+    print(f"deltamu: {text}", file=sys.stderr, flush=True)
 
 
 def _center(options: argparse.Namespace) -> int:

@@ -141,9 +141,11 @@ class Scan:
             raise InputError(
                 f"{self.name}: found views {start} to {stop}, expected a range within 0 to {len(self.groups)}"
             )
-        frames = np.empty((stop - start, *self.view.shape), np.float32)
         per_view = max(1, max((len(group) for group in self.groups[start:stop]), default=1))
         step = max(1, _FRAMES_PER_BLOCK // per_view)
+        if 0 < stop - start <= step:
+            return self._read_block(self.groups[start:stop])
+        frames = np.empty((stop - start, *self.view.shape), np.float32)
         for first in range(start, stop, step):
             last = min(first + step, stop)
             frames[first - start : last - start] = self._read_block(self.groups[first:last])
@@ -193,6 +195,16 @@ class Scan:
             frames = self._turned(source, np.arange(source.count))
         frames.flags.writeable = False
         return frames
+
+    @property
+    def reference_frames(self) -> int:
+        """Number of flats and darks."""
+        return sum(source.count for source in (self.flat_source, self.dark_source) if source is not None)
+
+    def forget_references(self) -> None:
+        """Let go of flats and darks; they are read again when they are asked for."""
+        for name in ("flats", "darks"):
+            self.__dict__.pop(name, None)
 
     def check(self) -> None:
         """Look at every file without reading all frames, and at the flats and darks.

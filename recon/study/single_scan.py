@@ -1,35 +1,47 @@
 """One scan without a study: `deltamu recon` and `deltamu center`."""
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
-from deltamu.recon.atomic import readable_bytes
-from deltamu.recon.errors import InputError, ResourceError, naming
+from deltamu.kernels.backend import release_freed_memory
+from deltamu.recon.atomic import PARTIAL, ensure_free
+from deltamu.recon.errors import InputError, naming
 from deltamu.recon.preprocess.center import CenterResult, find_center
-from deltamu.recon.preprocess.correction import correct_frames, open_beam_variance
+from deltamu.recon.preprocess.correction import Correction
 from deltamu.recon.preprocess.prepare import prepare_correction
-from deltamu.recon.preprocess.stripes import StripeMode, remove_stripes
+from deltamu.recon.preprocess.stripes import StripeMode, judge_stripes
 from deltamu.recon.report.figure_centers import write_center_picture
 from deltamu.recon.scans.options import ScanOptions
 from deltamu.recon.scans.read import open_scan
 from deltamu.recon.scans.scan import Scan
-from deltamu.recon.solvers.fbp import fbp, fbp_cost
+from deltamu.recon.solvers.fbp import check_center
+from deltamu.recon.solvers.filters import check_filter
+from deltamu.recon.study.frames_to_rows import (
+    FRAMES_PER_FILE,
+    ROWS_PER_FILE,
+    Stack,
+    correct_scan,
+    stack_stripe_scores,
+)
 from deltamu.recon.study.from_scans import CENTER_ROWS, centering_facts
-from deltamu.recon.study.plan import BASE_BYTES, FRAMES_PER_BLOCK
+from deltamu.recon.study.plan import parse_memory
 from deltamu.recon.study.progress import Progress
+from deltamu.recon.study.reconstructed_rows import ReconstructedRows
+from deltamu.recon.study.scan_plan import plan_scan
 from deltamu.recon.study.settings import SCAN_OPTION_NAMES, refuse_unknown
+from deltamu.recon.volumes.blocks import BlockArray, create_stack
 from deltamu.recon.volumes.export import export_volume
 from deltamu.recon.volumes.image import create_image, finish_image, own_attributes, write_slab
 from deltamu.recon.volumes.slice_folder import refuse_foreign, write_slices
 from deltamu.recon.volumes.volume import Volume
 
 Array = NDArray[np.float32]
-ROWS_AT_A_TIME = 32
 FORMATS = {".h5": "hdf5", ".hdf5": "hdf5", ".nrrd": "nrrd", ".tif": "tiff", ".tiff": "tiff"}
 
 
@@ -60,6 +72,8 @@ def reconstruct_scan(
     stripes: StripeMode,
     rows: str | None,
     progress: Progress,
+    memory: str | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> str:
     """Reconstruct one scan to a volume on disk and return a line that says what was done.
 
@@ -75,38 +89,74 @@ def reconstruct_scan(
         See `deltamu.recon.preprocess.stripes.remove_stripes`.
     rows : str, optional
         "start:stop" of detector rows.
+    memory : str, optional
+        Limit such as "2G"; by default 90 % of what is free. Line integrals that do not fit go to disk beside the
+        output while it is made.
+    tell : callable, optional
+        Told in one line what the run will need, before it starts.
 
     Raises
     ------
     InputError
         If the scan, an option or the output is wrong.
+    ResourceError
+        If memory or disk does not suffice.
     """
     scan = scan_with_options(path, settings)
     if scan.pixel_size_mm is None:
         raise InputError(f"{path}: the pixel size is not in the files; give it with --set pixel_size_mm=…")
     check_target(output)
-    first, stop = parse_rows(rows, scan.shape[1])
-    _check_memory(scan, stop - first)
+    check_filter(filter, cutoff)
+    if center is not None:
+        check_center(center, scan.shape[2])
+    kept = slice(*parse_rows(rows, scan.shape[1]))
+    picked = _spread_rows(kept) if center is None else np.empty(0, int)
+    plan = plan_scan(
+        scan, rows=kept.stop - kept.start, picked=picked.size, stripes=stripes, limit=parse_memory(memory)
+    )
+    ensure_free(output, plan.disk_bytes)
     scan.check()
-    with naming(str(path)):
+    tell(plan.text)
+    with _stack(scan, kept, output, staged=plan.staged) as stack, naming(str(path)):
         correction = prepare_correction(scan)
-        line_integrals = remove_stripes(
-            corrected_rows(scan, correction, first, stop, progress=progress), mode=stripes,
-            open_beam_variance=open_beam_variance(correction)[first:stop],
-            autocorrelation=correction.noise.autocorrelation,
-        )  # fmt: skip
-    if center is None:
-        center = find_center(_spread_rows(line_integrals), scan.angles).center
-    volume = np.empty((stop - first, scan.shape[2], scan.shape[2]), np.float32)
-    for begin in range(0, stop - first, ROWS_AT_A_TIME):
-        part = slice(begin, begin + ROWS_AT_A_TIME)
-        volume[part] = fbp(
-            line_integrals[:, part], scan.angles, center=center, pixel_size_mm=scan.pixel_size_mm, filter=filter,
-            cutoff=cutoff, padding=padding,
-        )  # fmt: skip
-        progress("reconstruct", "", min(begin + ROWS_AT_A_TIME, stop - first), stop - first)
-    write_volume(output, Volume(volume, scan.pixel_size_mm, "cm^-1", "attenuation"))
-    return f"{output}: {stop - first} × {scan.shape[2]} × {scan.shape[2]} voxels of {scan.pixel_size_mm * 1e3:g} µm in cm⁻¹, centre {center:.2f} px"
+        scan.forget_references()
+        release_freed_memory()
+        chosen = correct_scan(scan, correction, stack, rows=kept, picked=picked, progress=progress)
+        release_freed_memory()
+        if center is None:
+            center = find_center(chosen, scan.angles).center
+        del chosen
+        release_freed_memory()
+        options = {
+            "center": center, "pixel_size_mm": scan.pixel_size_mm, "filter": filter, "cutoff": cutoff, "padding": padding,
+        }  # fmt: skip
+        striped = _has_stripes(stripes, stack, correction, rows=kept, step=plan.step)
+        release_freed_memory()
+        volume = ReconstructedRows(stack, scan.angles, options, plan.step, striped, progress)
+        write_volume(output, Volume(volume, scan.pixel_size_mm, "cm^-1", "attenuation"))
+    return f"{output}: {' × '.join(map(str, volume.shape))} voxels of {scan.pixel_size_mm * 1e3:g} µm in cm⁻¹, centre {center:.2f} px"
+
+
+@contextmanager
+def _stack(scan: Scan, rows: slice, output: Path, *, staged: bool) -> Iterator[Array | BlockArray]:
+    """Room for the line integrals of some rows: in memory, or in a folder beside the output that goes away again."""
+    views, _, columns = scan.shape
+    shape = (views, rows.stop - rows.start, columns)
+    if not staged:
+        yield np.empty(shape, np.float32)
+        return
+    folder = output.with_name(f".{output.name}.lines{PARTIAL}")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield create_stack(folder, shape=shape, chunks=(FRAMES_PER_FILE, ROWS_PER_FILE, columns))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _has_stripes(mode: StripeMode, stack: Stack, correction: Correction, *, rows: slice, step: int) -> bool:
+    if mode != "auto":
+        return mode == "on"
+    return judge_stripes(stack_stripe_scores(stack, correction, rows=rows, step=step)).detected
 
 
 def report_center(path: Path, *, picture: Path, settings: Mapping[str, Any]) -> str:
@@ -119,31 +169,16 @@ def report_center(path: Path, *, picture: Path, settings: Mapping[str, Any]) -> 
     """
     scan = scan_with_options(path, settings)
     scan.check()
-    rows = np.unique(np.linspace(0, scan.shape[1] - 1, CENTER_ROWS).round().astype(int))
+    rows = _spread_rows(slice(0, scan.shape[1]))
     with naming(str(path)):
         correction = prepare_correction(scan)
-        line_integrals = corrected_rows(scan, correction, 0, scan.shape[1])[:, rows]
+        nothing = np.empty((scan.shape[0], 0, scan.shape[2]), np.float32)
+        line_integrals = correct_scan(scan, correction, nothing, rows=slice(0, 0), picked=rows)
         result = find_center(line_integrals, scan.angles)
     facts = centering_facts(result, rows)
     content = {"candidates": facts["candidates"], "consensus_px": result.center, "search_px": facts["search"]}
     write_center_picture(picture, content, title=scan.name, spread_px=result.spread)
     return "\n".join([*_center_lines(result), f"picture: {picture}"])
-
-
-def corrected_rows(
-    scan: Scan, correction: Any, first: int, stop: int, *, progress: Progress | None = None
-) -> Array:
-    """Line integrals of detector rows first to stop − 1, (angle, row, column), block of frames by block."""
-    views, _, columns = scan.shape
-    rows = np.empty((views, stop - first, columns), np.float32)
-    for begin in range(0, views, FRAMES_PER_BLOCK):
-        end = min(begin + FRAMES_PER_BLOCK, views)
-        rows[begin:end] = correct_frames(scan.read(begin, end), correction, first_view=begin).line_integrals[
-            :, first:stop
-        ]
-        if progress:
-            progress("preprocess", "", end, views)
-    return rows
 
 
 def write_volume(output: Path, volume: Volume) -> None:
@@ -187,21 +222,6 @@ def check_target(output: Path) -> None:
         )
 
 
-def _check_memory(scan: Scan, rows: int) -> None:
-    """Refuse what does not fit: the line integrals and the volume of these rows are held at once."""
-    views, detector_rows, columns = scan.shape
-    block = min(rows, ROWS_AT_A_TIME)
-    held = 4 * rows * columns * (views + columns)
-    working = 4 * columns * (8 * FRAMES_PER_BLOCK * detector_rows + 2 * block * views)
-    needed = BASE_BYTES + held + working + fbp_cost(views, columns).total(block)
-    free = int(0.9 * psutil.virtual_memory().available)
-    if needed > free:
-        raise ResourceError(
-            f"memory: {rows} rows need {readable_bytes(needed)}, {readable_bytes(free)} are free; reconstruct "
-            "fewer rows at a time with --rows start:stop, or bin with --set bin=2"
-        )
-
-
 def parse_rows(text: str | None, rows: int) -> tuple[int, int]:
     """Read 'start:stop' of detector rows.
 
@@ -222,9 +242,9 @@ def parse_rows(text: str | None, rows: int) -> tuple[int, int]:
     return first, stop
 
 
-def _spread_rows(line_integrals: Array) -> Array:
-    picked = np.unique(np.linspace(0, line_integrals.shape[1] - 1, CENTER_ROWS).round().astype(int))
-    return np.ascontiguousarray(line_integrals[:, picked])
+def _spread_rows(rows: slice) -> NDArray[np.int64]:
+    """Detector rows that the centre is searched in."""
+    return np.unique(np.linspace(rows.start, rows.stop - 1, CENTER_ROWS).round().astype(int))
 
 
 def _center_lines(result: CenterResult) -> list[str]:

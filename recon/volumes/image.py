@@ -44,8 +44,12 @@ __all__ = [
     "slab_files",
     "slab_rows",
     "storage_slab",
+    "write_cost",
     "write_slab",
 ]
+
+# what zarr holds beside the data, however small they are
+_ENCODING_BYTES = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -188,6 +192,11 @@ def write_slab(
             level = halve(level, target.reduction if isinstance(target, Image) else "mean")
         files += write_block(array, index, level)
     return files
+
+
+def write_cost(slab: int, side: int) -> int:
+    """Bytes that `write_slab` needs beside a slab of float32: two files being encoded, and the next level."""
+    return 4 * slab * side**2 + _ENCODING_BYTES
 
 
 def slab_rows(target: Image | BlockArray, index: int) -> slice:

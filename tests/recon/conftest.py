@@ -23,7 +23,9 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
         assert main([str(argument) for argument in arguments]) == status
         error = capsys.readouterr().err.strip()
         assert "Traceback" not in error
-        told = [line for line in error.splitlines() if ": done (" not in line]
+        # what is planned and what is finished is told before the error
+        lines = error.splitlines()
+        told = [line for line in lines if ": done (" not in line and not line.startswith("deltamu: plan: ")]
         assert len(told) == 1, error
         assert told[0].startswith("deltamu: ")
         return told[0]

@@ -1,0 +1,90 @@
+"""A volume that is reconstructed where it is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.recon.preprocess.stripes import remove_stripes
+from deltamu.recon.solvers.fbp import fbp
+from deltamu.recon.study.frames_to_rows import Stack
+from deltamu.recon.study.progress import Progress
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ReconstructedRows:
+    """Rows of a filtered back-projection, some at a time; what is read does not depend on how it is read.
+
+    Attributes
+    ----------
+    stack : Stack
+        Line integrals (angle, row, column).
+    angles : (angle,) array
+        Radians.
+    options : mapping
+        Of `deltamu.recon.solvers.fbp.fbp`.
+    step : int
+        Rows that are reconstructed together.
+    stripes : bool
+        Remove stripes first.
+    progress : Progress
+    """
+
+    stack: Stack
+    angles: NDArray[np.floating[Any]]
+    options: Mapping[str, Any]
+    step: int
+    stripes: bool
+    progress: Progress
+    _latest: dict[int, Array] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(z, y, x)."""
+        _, rows, columns = self.stack.shape
+        return rows, columns, columns
+
+    @property
+    def dtype(self) -> np.dtype[np.float32]:
+        """Always float32."""
+        return np.dtype(np.float32)
+
+    def __getitem__(self, key: Any) -> Array:
+        """Reconstruct the rows that an index or a slice names."""
+        chosen, *rest = key if isinstance(key, tuple) else (key,)
+        if not isinstance(chosen, slice):
+            row = range(self.shape[0])[chosen]
+            return self._rows(row, row + 1)[(0, *rest)]
+        begin, end, stride = chosen.indices(self.shape[0])
+        return self._rows(begin, max(end, begin))[(slice(None, None, stride), *rest)]
+
+    def _rows(self, begin: int, end: int) -> Array:
+        found = np.empty((end - begin, *self.shape[1:]), np.float32)
+        for first in range(begin // self.step * self.step, end, self.step):
+            stop = min(first + self.step, self.shape[0])
+            if begin <= first and stop <= end:
+                self._reconstruct(first, stop, found[first - begin : stop - begin])
+            else:
+                low, high = max(begin, first), min(end, stop)
+                found[low - begin : high - begin] = self._kept(first, stop)[low - first : high - first]
+        return found
+
+    def _kept(self, first: int, stop: int) -> Array:
+        """Rows that are read in parts are kept until others are."""
+        if first not in self._latest:
+            self._latest.clear()
+            kept = np.empty((stop - first, *self.shape[1:]), np.float32)
+            self._reconstruct(first, stop, kept)
+            self._latest[first] = kept
+        return self._latest[first]
+
+    def _reconstruct(self, first: int, stop: int, out: Array) -> None:
+        rows = np.ascontiguousarray(self.stack[:, first:stop, :], np.float32)
+        if self.stripes:
+            rows = remove_stripes(rows, mode="on")
+        fbp(rows, self.angles, out=out, **self.options)
+        self.progress("reconstruct", "", stop, self.shape[0])
