@@ -62,6 +62,7 @@ def test_still_views_stay():
     assert np.abs(found.row_px).max() < 0.03
 
 
+@pytest.mark.slow
 def test_shifts_in_the_geometry_restore_the_volume():
     """Three pixels of a jump in both directions: what reaches into the air, against that of views that were still."""
     column_px, row_px = jumps(np.random.default_rng(0))
