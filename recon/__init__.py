@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from deltamu.recon.solvers.fbp_adjoint import readout_variance, readout_weights
     from deltamu.recon.solvers.fdk import fdk
     from deltamu.recon.solvers.iterative import cgls, fista, mlem, os_sart, pdhg, sirt
+    from deltamu.recon.solvers.methods import Method, reconstruct
     from deltamu.recon.solvers.noise import fbp_variance
     from deltamu.recon.solvers.onto import fbp_onto
     from deltamu.recon.solvers.penalties import Tikhonov, TotalVariation
@@ -99,6 +100,7 @@ _PLACES = {
     "solvers.fbp_adjoint": ("readout_variance", "readout_weights"),
     "solvers.fdk": ("fdk",),
     "solvers.iterative": ("cgls", "fista", "mlem", "os_sart", "pdhg", "sirt"),
+    "solvers.methods": ("Method", "reconstruct"),
     "solvers.onto": ("fbp_onto",),
     "solvers.penalties": ("Tikhonov", "TotalVariation"),
     "solvers.noise": ("fbp_variance",),
@@ -113,7 +115,7 @@ _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
     "BlackBodyFrames", "BudgetLine", "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile",
-    "EdgeResponse", "InputError", "LaplaceDepth", "LineSpreadTail", "PolynomialHardening", "ProfileShape",
+    "EdgeResponse", "InputError", "LaplaceDepth", "LineSpreadTail", "Method", "PolynomialHardening", "ProfileShape",
     "Registration", "ResourceError", "RigidTransform", "Scan", "ScanGeometry", "Significance",
     "SpectrumHardening", "Tikhonov", "TotalVariation", "ViewShifts", "Volume", "align_views",
     "audit_stripes", "cgls", "charge_budget", "charge_density", "compare_scales", "compare_transport",
@@ -123,7 +125,7 @@ __all__ = [
     "line_integrals", "linearise", "lithium_concentration", "measure_background", "measure_tail",
     "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry", "pdhg", "pellet_regions",
     "prepare_correction", "profile_shape", "reaction_profile", "read_scan", "read_study", "read_volume",
-    "readout_variance", "readout_weights", "register", "remove_stripes", "remove_tail", "resample",
+    "readout_variance", "readout_weights", "reconstruct", "register", "remove_stripes", "remove_tail", "resample",
     "resample_sigma", "run", "same_scale", "scan_from_arrays", "significant_voxels", "sirt", "transmission",
 ]  # fmt: skip
 

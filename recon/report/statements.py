@@ -73,13 +73,22 @@ def _reconstruction(content: ReportContent) -> Statement:
     voxel = f"{1000 * float(content.summary['voxel_size_mm']):g}"
     method = str(used.get("method") or "").upper()
     filter_text = (
-        f", filter {used['filter']}, cut-off {used.get('cutoff', 1.0):g}" if used.get("filter") else ""
+        f", filter {used['filter']}, cut-off {used.get('cutoff', 1.0):g}"
+        if method in ("", "FBP") and used.get("filter")
+        else _method_options(used)
     )
     return Statement(
         "Reconstruction",
         f"{method or 'Method not stated'}{filter_text}; voxel {voxel} µm. Every state was corrected and "
         "reconstructed with the same settings, each with its own open beam.",
     )
+
+
+def _method_options(used: Table) -> str:
+    """What an iterative method was told; what it was not told is its default."""
+    kept = ("method", "filter", "cutoff", "padding")
+    told = [f"{key} {value}" for key, value in used.items() if key not in kept and value is not None]
+    return f" ({', '.join(told)})" if told else " with its default options"
 
 
 def _registration(content: ReportContent) -> Statement:

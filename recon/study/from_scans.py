@@ -17,15 +17,17 @@ from deltamu.recon.preprocess.correction import (
 )
 from deltamu.recon.preprocess.stripe_audit import audit_stripes
 from deltamu.recon.preprocess.stripes import judge_stripes, remove_stripes, stripe_scores
+from deltamu.recon.preprocess.weights import open_beam_noise, ray_weights
 from deltamu.recon.scans.scan import Scan
-from deltamu.recon.solvers.fbp import fbp
 from deltamu.recon.solvers.fbp_gpu import fbp_on_gpus
+from deltamu.recon.solvers.methods import reconstruct
 from deltamu.recon.solvers.noise import fbp_variance, ring_variance
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.correcting import state_correction
 from deltamu.recon.study.hardened_rows import linear_rows
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.plan import FRAMES_PER_BLOCK
+from deltamu.recon.study.progress import stop_if_asked
 from deltamu.recon.study.run_context import PIECES_VERSION, RunContext, Slabs
 from deltamu.recon.study.sources import open_black_body
 from deltamu.recon.volumes.blocks import BlockArray, create_stack
@@ -87,6 +89,7 @@ def reconstruct_state(context: RunContext, state: ScannedState) -> str:
     settings = settings_hash(
         state.settings, state.center, context.study.reconstruction, _settings_of_rows(context)
     )
+    _warn_of_unknown_noise(context, state.name)
     group = f"states/{state.name}"
     images = [context.image(state.name, group, name, unit="cm^-1") for name in ("attenuation", "sigma")]
     total = images[0].slabs
@@ -103,6 +106,20 @@ def reconstruct_state(context: RunContext, state: ScannedState) -> str:
     for image in images:
         finish_image(image)
     return settings
+
+
+def _warn_of_unknown_noise(context: RunContext, name: str) -> None:
+    method = context.study.reconstruction.method
+    if context.study.reconstruction.as_method().is_iterative:
+        context.warn(
+            f"{name}: the noise of voxels reconstructed by {method} is not known, so sigma and z scores are not "
+            "available; errors of means and profiles are those of filtered back-projection of the same views and "
+            f"leave out the bias of {method}"
+        )
+        if context.plan.device == "gpu":
+            context.warn(f"{name}: {method} computes on the CPU")
+    if method in ("mlem", "osem"):
+        context.warn(f"{name}: {method} takes line integrals below zero for zero, which biases air upwards")
 
 
 def frame_facts(context: RunContext, state: ScannedState) -> dict[str, Any]:
@@ -227,17 +244,34 @@ def _reconstruct_in_blocks(
 
 
 def _reconstruct_rows(context: RunContext, state: ScannedState, first: int, stop: int) -> tuple[Array, Array]:
-    rows, counted = read_rows(context, state, first, stop)
+    """Attenuation of some rows and its sigma; NaN for a method whose noise is not known voxel by voxel."""
+    method = context.study.reconstruction.as_method()
+    low, high = max(first - method.halo, 0), min(stop + method.halo, state.scan.shape[1])
+    rows, counted = read_rows(context, state, low, high)
+    own = slice(first - low, stop - low)
+    if context.plan.device == "gpu" and not method.is_iterative:
+        attenuation = fbp_on_gpus(
+            rows, state.scan.angles, padding=method.padding, **fbp_options(context, state)
+        )
+    else:
+        attenuation = reconstruct(
+            rows, state.scan.angles, method, center=state.center, pixel_size_mm=state.pixel_size_mm,
+            weights=ray_weights(counted, state.correction), noise=open_beam_noise(state.correction),
+            progress=lambda done, most: stop_if_asked(context.cancel),
+        )  # fmt: skip
+    if method.is_iterative:
+        return attenuation[own], np.full(attenuation[own].shape, np.nan, np.float32)
+    return attenuation, _sigma(context, state, counted, first)
+
+
+def _sigma(context: RunContext, state: ScannedState, counted: Array, first: int) -> Array:
+    """Noise of filtered back-projection: of the counts, of the open beam and of drifting gains."""
     options = fbp_options(context, state)
-    reconstruct = fbp_on_gpus if context.plan.device == "gpu" else fbp
-    attenuation = reconstruct(
-        rows, state.scan.angles, padding=context.study.reconstruction.padding, **options
-    )
     autocorrelation = state.correction.noise.autocorrelation
     variance = fbp_variance(counted, state.scan.angles, autocorrelation=autocorrelation, **options)
-    shared = shared_variance(context, state)[first:stop]
+    shared = shared_variance(context, state)[first : first + counted.shape[1]]
     variance += ring_variance(shared, autocorrelation=autocorrelation, **options)
-    return attenuation, np.sqrt(variance)
+    return np.asarray(np.sqrt(variance), np.float32)
 
 
 def _settings_of_rows(context: RunContext) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 
 from deltamu.recon.errors import InputError, ResourceError
-from deltamu.recon.solvers.fbp import fbp_cost
+from deltamu.recon.solvers.methods import method_cost, projections_taken
 from deltamu.recon.study.settings import Study
 from deltamu.recon.volumes.image import storage_slab
 
@@ -194,11 +194,16 @@ def _stages(
     plane = max(s.volume[1] * s.volume[2] for s in states)
     voxels = sum(s.volume[0] * s.volume[1] * s.volume[2] for s in states)
     sinogram = max((s.projections[0] * s.projections[2] for s in scans if s.projections), default=0)
+    method = study.reconstruction.as_method()
+    held = rows + 2 * method.halo
     cost = max(
-        (fbp_cost(s.projections[0], s.projections[2]).total(rows) for s in scans if s.projections), default=0
+        (method_cost(method, s.projections[0], s.projections[2]).total(held) for s in scans if s.projections),
+        default=0,
     )
     # the inverse of the hardening is interpolated in float64, and the casing is held beside it
-    held = 4 if study.preprocess.hardening.method == "none" else 11
+    arrays = 4 if study.preprocess.hardening.method == "none" else 11
+    # voxels times views, for every projection that an iterative method takes
+    rays = sum(s.projections[0] * s.volume[0] * s.volume[1] * s.volume[2] for s in scans if s.projections)
     imported = [s for s in states if not s.projections]
     stages = []
     if imported:
@@ -212,8 +217,8 @@ def _stages(
             ),
             StagePlan(
                 "reconstruct",
-                BASE_BYTES + 4 * (held * rows * sinogram + 2 * (slab + rows) * plane) + cost,
-                1.6e-7 * voxels / threads,
+                BASE_BYTES + 4 * (arrays * held * sinogram + 2 * (slab + held) * plane) + cost,
+                (1.6e-7 * voxels + 3e-10 * projections_taken(method) * rays) / threads,
             ),
         ]
     if study.changes:

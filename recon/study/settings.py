@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from deltamu.recon.errors import InputError, naming
 from deltamu.recon.scans.options import ScanOptions
+from deltamu.recon.solvers.methods import Method
 
 STATE_NAME = re.compile(r"[a-z0-9_]+")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 SCAN_OPTION_NAMES = tuple(field.name for field in fields(ScanOptions))
@@ -138,12 +140,33 @@ class CenterSettings(Section):
 
 
 class ReconstructionSettings(Section):
-    """How projections become a volume."""
+    """How projections become a volume; what a method is told is described at `solvers.methods.Method`."""
 
-    method: Literal["fbp"] = "fbp"
+    method: Literal["fbp", "sirt", "os-sart", "cgls", "mlem", "osem", "fista-tv", "pdhg-tv"] = "fbp"
     filter: Literal["ram-lak", "shepp-logan", "cosine", "hamming", "hann", "parzen"] = "hann"
     cutoff: Annotated[float, Field(gt=0, le=1)] = 1.0
     padding: Literal["zero", "edge"] = "zero"
+    iterations: Annotated[int, Field(ge=1)] | None = None
+    relative_change: Positive | None = None
+    discrepancy: Positive | None = None
+    relaxation: Annotated[float, Field(gt=0, lt=2)] | None = None
+    subsets: Annotated[int, Field(ge=1)] | None = None
+    lower: Finite | None = None
+    upper: Finite | None = None
+    strength: NotNegative | None = None
+    threshold: NotNegative | None = None
+    dimensions: Literal[2, 3] | None = None
+    tikhonov: NotNegative | None = None
+
+    @model_validator(mode="after")
+    def _known_to_the_method(self) -> "ReconstructionSettings":
+        self.as_method()
+        return self
+
+    def as_method(self) -> Method:
+        """Return the method with its options."""
+        options = self.model_dump()
+        return Method(name=options.pop("method"), **options)
 
 
 class LayerSettings(Section):

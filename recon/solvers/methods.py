@@ -1,0 +1,308 @@
+"""Every reconstruction method by its name, as study.toml and the command line call it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.kernels.backend import Cost
+from deltamu.recon.errors import InputError
+from deltamu.recon.solvers.fbp import MM_PER_CM, check_views, fbp, fbp_cost
+from deltamu.recon.solvers.iterative import cgls, fista, mlem, os_sart, pdhg, sirt
+from deltamu.recon.solvers.operators import operator
+from deltamu.recon.solvers.penalties import TotalVariation
+
+Array = NDArray[np.float32]
+Progress = Callable[[int, int], None]
+
+_BOUNDED = ("iterations", "relative_change", "discrepancy", "lower", "upper")
+_VARIATION = (*_BOUNDED, "strength", "threshold", "dimensions")
+# what each method may be told, beside filter, cutoff and padding
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "fbp": (),
+    "sirt": (*_BOUNDED, "relaxation"),
+    "os-sart": (*_BOUNDED, "relaxation", "subsets"),
+    "cgls": ("iterations", "relative_change", "discrepancy", "tikhonov"),
+    "mlem": ("iterations", "relative_change", "discrepancy"),
+    "osem": ("iterations", "relative_change", "discrepancy", "subsets"),
+    "fista-tv": _VARIATION,
+    "pdhg-tv": _VARIATION,
+}
+METHODS = tuple(OPTIONS)
+ITERATIONS = {
+    "sirt": 100, "os-sart": 10, "cgls": 20, "mlem": 50, "osem": 5, "fista-tv": 60, "pdhg-tv": 200,
+}  # fmt: skip
+SUBSETS = 10
+STRENGTH = 0.5
+# slices that total variation in three dimensions looks at beyond those that are asked for
+HALO = 8
+# arrays of the size of the volume and of the projections that the hungriest step holds at once
+_HELD = {
+    "sirt": (4, 6), "os-sart": (4, 6), "cgls": (6, 4), "mlem": (4, 5), "osem": (4, 5), "fista-tv": (14, 6),
+    "pdhg-tv": (18, 7),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method and what it is told; None stands for the method's own default.
+
+    Attributes
+    ----------
+    name : str
+        One of `METHODS`.
+    filter, cutoff, padding
+        Of filtered back-projection, which also gives total variation its first volume.
+    iterations : int, optional
+        The most that are taken.
+    relative_change : float, optional
+        Stop when an iteration changes the volume by no more than this part.
+    discrepancy : float, optional
+        Stop when the residual is this many times what noise alone leaves; 1 is Morozov's principle.
+    relaxation : float, optional
+        0 to 2.
+    subsets : int, optional
+        Of the views, each an update of its own.
+    lower, upper : float, optional
+        What a voxel may be, cm⁻¹.
+    strength : float, optional
+        Of total variation, in standard deviations of the pull that the noise of the data has on one voxel:
+        the same number suits any number of views, dose and voxel size.
+    threshold : float, optional
+        Of Huber's penalty, cm⁻¹: differences between neighbours below it are punished by their square.
+    dimensions : {2, 3}, optional
+        2: differences within slices; 3: between slices as well.
+    tikhonov : float, optional
+        Weight of ½‖x‖², as a part of the largest curvature of the data's term.
+    """
+
+    name: str = "fbp"
+    filter: str = "ram-lak"
+    cutoff: float = 1.0
+    padding: str = "zero"
+    iterations: int | None = None
+    relative_change: float | None = None
+    discrepancy: float | None = None
+    relaxation: float | None = None
+    subsets: int | None = None
+    lower: float | None = None
+    upper: float | None = None
+    strength: float | None = None
+    threshold: float | None = None
+    dimensions: int | None = None
+    tikhonov: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in OPTIONS:
+            raise InputError(f"method: found '{self.name}', expected one of {', '.join(METHODS)}")
+        for option in _ITERATIVE:
+            if getattr(self, option) is not None and option not in OPTIONS[self.name]:
+                users = ", ".join(name for name, options in OPTIONS.items() if option in options)
+                raise InputError(f"{option}: the method {self.name} has none; it belongs to {users}")
+        if self.dimensions not in (None, 2, 3):
+            raise InputError(f"dimensions: found {self.dimensions}, expected 2 or 3")
+
+    @property
+    def is_iterative(self) -> bool:
+        """Whether it approaches its result step by step."""
+        return self.name != "fbp"
+
+    @property
+    def needs_noise(self) -> bool:
+        """Whether an option counts in units of the noise."""
+        return (self.strength != 0 and "strength" in OPTIONS[self.name]) or self.discrepancy is not None
+
+    @property
+    def halo(self) -> int:
+        """Slices on either side that a slice depends on, as far as they are looked at."""
+        return HALO if self.dimensions == 3 else 0
+
+
+_FBP_FIELDS = ("name", "filter", "cutoff", "padding")
+_ITERATIVE = tuple(f.name for f in fields(Method) if f.name not in _FBP_FIELDS)
+
+
+def reconstruct(
+    line_integrals: Array,
+    angles: NDArray[np.floating],
+    method: Method,
+    *,
+    center: float,
+    pixel_size_mm: float,
+    weights: Array | None = None,
+    noise: float | None = None,
+    progress: Progress | None = None,
+) -> Array:
+    """Reconstruct parallel-beam line integrals by a named method.
+
+    Parameters
+    ----------
+    line_integrals : (angle, row, column) array
+    angles : (angle,) array
+        Radians.
+    method : Method
+    center : float
+        Column of the rotation axis.
+    pixel_size_mm : float
+    weights : (angle, row, column) array, optional
+        Influence of every ray relative to one of the noise `noise`: variance of that one over its own, zero for
+        a ray that says nothing. Filtered back-projection cannot weigh rays and leaves them aside.
+    noise : float, optional
+        Standard deviation of a line integral of weight one; `strength` and `discrepancy` are multiples of it.
+    progress : callable, optional
+        Called with (iterations done, at most); it may raise to cancel.
+
+    Returns
+    -------
+    (row, column, column) float32 array
+        cm⁻¹.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range, or the noise is needed and not given.
+    """
+    views, theta = check_views(line_integrals, angles, center=center, pixel_size_mm=pixel_size_mm)
+    place: dict[str, Any] = {"center": center, "pixel_size_mm": pixel_size_mm}
+    if not method.is_iterative:
+        return _analytic(views, theta, method, place)
+    if method.needs_noise and not (noise is not None and np.isfinite(noise) and noise > 0):
+        raise InputError(
+            f"noise: found {noise}, expected the standard deviation of a line integral; {method.name} counts in it"
+        )
+    problem = _Rays(views, theta, weights, noise or 0.0, place)
+    return _BUILD[method.name](problem, method, {**_stopping(problem, method), "progress": progress})
+
+
+def method_cost(method: Method, views: int, columns: int) -> Cost:
+    """Working memory of `reconstruct` beyond line integrals and result, per row of the detector."""
+    analytic = fbp_cost(views, columns)
+    if not method.is_iterative:
+        return analytic
+    volumes, sinograms = _HELD[method.name]
+    held = 4 * columns * (volumes * columns + sinograms * views)
+    return Cost(max(held, analytic.bytes_per_slice), analytic.fixed_bytes)
+
+
+def projections_taken(method: Method) -> int:
+    """Projections and back-projections of all the views, at most; for an estimate of the time."""
+    return 2 * (method.iterations or ITERATIONS[method.name]) if method.is_iterative else 0
+
+
+@dataclass(frozen=True)
+class _Rays:
+    """What is to be fitted."""
+
+    views: Array
+    theta: NDArray[np.float64]
+    weights: Array | None
+    noise: float
+    place: Mapping[str, Any]
+
+    @property
+    def residual_of_noise(self) -> float:
+        """Norm of the weighted residual of the truth."""
+        heard = self.views.size if self.weights is None else np.count_nonzero(self.weights)
+        return float(self.noise * np.sqrt(heard))
+
+    @property
+    def pull_of_noise(self) -> float:
+        """Standard deviation of one voxel's descent direction Aᵀw(b − Ax) at the truth, cm."""
+        voxel_cm = self.place["pixel_size_mm"] / MM_PER_CM
+        return float(self.noise * voxel_cm * np.sqrt(len(self.theta)))
+
+
+def _stopping(problem: _Rays, method: Method) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "iterations": ITERATIONS[method.name] if method.iterations is None else method.iterations,
+        "relative_change": method.relative_change,
+        "weights": problem.weights,
+        **problem.place,
+    }
+    if method.discrepancy is not None:
+        options["discrepancy"] = method.discrepancy * problem.residual_of_noise
+    return options
+
+
+def _analytic(views: Array, theta: NDArray[np.float64], method: Method, place: Mapping[str, Any]) -> Array:
+    return fbp(views, theta, filter=method.filter, cutoff=method.cutoff, padding=method.padding, **place)
+
+
+def _by_sirt(problem: _Rays, method: Method, options: dict[str, Any]) -> Array:
+    return sirt(problem.views, problem.theta, **options, **_given(method, "relaxation", "lower", "upper"))
+
+
+def _by_os_sart(problem: _Rays, method: Method, options: dict[str, Any]) -> Array:
+    own = _given(method, "relaxation", "lower", "upper")
+    return os_sart(problem.views, problem.theta, subsets=_subsets(problem, method), **options, **own)
+
+
+def _by_cgls(problem: _Rays, method: Method, options: dict[str, Any]) -> Array:
+    strength = 0.0
+    if method.tikhonov:
+        _, _, columns = problem.views.shape
+        strength = (
+            method.tikhonov * operator(problem.theta, columns=columns, rows=1, **problem.place).norm() ** 2
+        )
+    return cgls(problem.views, problem.theta, tikhonov=strength, **options)
+
+
+def _by_mlem(problem: _Rays, method: Method, options: dict[str, Any]) -> Array:
+    """Line integrals stand for counts; noise below zero has no likelihood and is cut off."""
+    counts = np.maximum(problem.views, np.float32(0))
+    subsets = _subsets(problem, method) if method.name == "osem" else 1
+    return mlem(counts, problem.theta, subsets=subsets, **options)
+
+
+def _by_fista(problem: _Rays, method: Method, options: dict[str, Any]) -> Array:
+    return fista(problem.views, problem.theta, **options, **_variation(problem, method))
+
+
+def _by_pdhg(problem: _Rays, method: Method, options: dict[str, Any]) -> Array:
+    return pdhg(problem.views, problem.theta, **options, **_variation(problem, method))
+
+
+_BUILD: Mapping[str, Callable[[_Rays, Method, dict[str, Any]], Array]] = {
+    "sirt": _by_sirt,
+    "os-sart": _by_os_sart,
+    "cgls": _by_cgls,
+    "mlem": _by_mlem,
+    "osem": _by_mlem,
+    "fista-tv": _by_fista,
+    "pdhg-tv": _by_pdhg,
+}
+
+
+def _variation(problem: _Rays, method: Method) -> dict[str, Any]:
+    """Penalty, bounds, and filtered back-projection as the first volume."""
+    strength = STRENGTH if method.strength is None else method.strength
+    return {
+        "penalty": TotalVariation(
+            strength * problem.pull_of_noise, threshold=method.threshold or 0.0, planar=method.dimensions != 3
+        ),
+        "start": _analytic(_bridged(problem.views, problem.weights), problem.theta, method, problem.place),
+        **_given(method, "lower", "upper"),
+    }
+
+
+def _bridged(views: Array, weights: Array | None) -> Array:
+    """Replace rays without weight by what lies beside them in their row: filtering would spread them."""
+    if weights is None or np.all(weights):
+        return views
+    filled, columns = views.copy(), np.arange(views.shape[2])
+    for view, row in np.argwhere(np.any(weights == 0, axis=2)):
+        heard = weights[view, row] > 0
+        if heard.any():
+            filled[view, row] = np.interp(columns, columns[heard], views[view, row, heard])
+    return filled
+
+
+def _subsets(problem: _Rays, method: Method) -> int:
+    """As many as asked for; by default at most the number of views."""
+    return min(SUBSETS, len(problem.theta)) if method.subsets is None else method.subsets
+
+
+def _given(method: Method, *names: str) -> dict[str, Any]:
+    return {name: getattr(method, name) for name in names if getattr(method, name) is not None}
