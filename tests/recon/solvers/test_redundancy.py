@@ -41,7 +41,8 @@ def test_an_axis_beside_the_detector_is_refused():
 
 
 @settings(max_examples=200)
-@given(spare=st.floats(0, 2.0), part=st.floats(0, 1), fan=st.floats(-0.5, 0.5))
+# a ray at the very end of the reach, 0.5, is seen by the first and the last view alone, whose weights are 0
+@given(spare=st.floats(0, 2.0), part=st.floats(0, 1), fan=st.floats(-0.4999, 0.4999))
 def test_the_two_views_of_a_line_add_up_to_one(spare, part, fan):
     """View beta sees at gamma what view beta + pi + 2 gamma sees at -gamma."""
     arc = min(np.pi + 1.0 + spare, FULL_TURN - 1e-3)
