@@ -49,11 +49,13 @@ def test_other_methods_measure_the_same_change(tiny_study, analytic, options):
     study = study_with(tiny_study, f"by_{options['method']}", **options)
     output = run(study)
     found, expected = result(output)["changes"][CHANGE], analytic["changes"][CHANGE]
-    # the mean over thousands of voxels hardly depends on the method, if it has come far enough
-    assert found["mean_delta_mu"] == pytest.approx(expected["mean_delta_mu"], rel=0.02)
+    # over the whole layer: SIRT after 20 steps moves the fitted face of a layer by half a voxel of 90 µm, and with it
+    # the number of bins that erosion leaves, 1 instead of 3
+    whole, expected_whole = found["uneroded"], expected["uneroded"]
+    assert whole["mean_delta_mu"] == pytest.approx(expected_whole["mean_delta_mu"], rel=0.02)
     # the rim of the pellet is still blurred after few steps: SIRT lacks 1.8 % of the charge at 25, gains 0.1 % at 100
     assert found["charge_mAh"] == pytest.approx(expected["charge_mAh"], rel=0.04)
-    assert 0.3 * expected["standard_error"] < found["standard_error"] < 3 * expected["standard_error"]
+    assert 0.3 < whole["standard_error"] / expected_whole["standard_error"] < 3
     for image in ("states/pristine/sigma", "registered/discharged/sigma", f"changes/{CHANGE}/z_score"):
         assert np.isnan(np.asarray(open_image(output / "study.zarr" / image)[10:20])).all()
     assert any("sigma and z scores are not available" in text for text in result(output)["warnings"])
