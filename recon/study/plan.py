@@ -122,7 +122,7 @@ def make_plan(
     while (
         compute_rows is None
         and rows > 1
-        and _stages(study, states, rows, slab, threads)[1].memory_bytes > limit
+        and max(stage.memory_bytes for stage in _stages(study, states, rows, slab, threads)) > limit
     ):
         rows //= 2
     stages = _stages(study, states, rows, slab, threads)
