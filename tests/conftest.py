@@ -9,7 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import pytest
+
+# The same examples in every run, so that a failure belongs to the change that brought it;
+# `--hypothesis-profile=search` looks for new ones.
+hypothesis.settings.register_profile("fixed", derandomize=True, database=None)
+hypothesis.settings.register_profile("search", print_blob=True)
+hypothesis.settings.load_profile("fixed")
 
 
 @pytest.fixture(scope="session")

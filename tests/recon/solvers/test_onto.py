@@ -54,7 +54,11 @@ def test_unmoved_is_fbp():
 @settings(max_examples=10, deadline=None)
 @given(turn=st.floats(-170, 170), shift=st.tuples(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4)))
 def test_a_turn_and_a_shift_within_the_slices_are_gridded(turn, shift):
-    """Both paths see the same grid; what they differ by is their interpolation."""
+    """Both paths see the same grid; what they differ by is their interpolation.
+
+    On filtered noise that is 0.81 to 0.88 % of the spread for forty poses; the largest of 1600 such
+    differences stays below six of them. A shift by 0.02 pixel alone would be 1.2 %.
+    """
     views = np.random.default_rng(0).normal(size=(VIEWS, 2, 48)).astype(np.float32)
     views = gaussian_filter(views, (0, 0, 1.5)) * np.hanning(48).astype(np.float32)
     motion = RigidTransform((turn, 0, 0), (0, *shift), MIDDLE)
@@ -64,7 +68,9 @@ def test_a_turn_and_a_shift_within_the_slices_are_gridded(turn, shift):
         direct = fbp_onto(views, ANGLES, motion, **OPTIONS)
     place = np.arange(48) - 23.5
     inside = np.hypot(place[:, None], place) < 16
-    np.testing.assert_allclose(gridded[:, inside], direct[:, inside], atol=0.01 * np.abs(direct).max())
+    off, spread = gridded[:, inside] - direct[:, inside], direct[:, inside].std()
+    assert np.sqrt(np.mean(off**2)) < 0.01 * spread
+    assert np.abs(off).max() < 0.06 * spread
 
 
 def test_the_fast_path_is_taken_where_it_applies(monkeypatch):
