@@ -19,7 +19,8 @@ from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.run_context import RunContext, Slabs
-from deltamu.recon.study.settings import LayerSettings, split_change
+from deltamu.recon.study.settings import split_change
+from deltamu.recon.study.settings_cell import LayerSettings
 from deltamu.recon.study.storage import Done, write_piece
 from deltamu.recon.volumes.image import finish_image
 from deltamu.recon.volumes.open import open_image, write_map

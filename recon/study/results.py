@@ -19,7 +19,7 @@ from deltamu.recon.study.checkpoint import PieceKey, checkpoint
 from deltamu.recon.study.from_scans import STARVED_ROW, ScannedState, frame_facts
 from deltamu.recon.study.hardened_rows import hardening_facts, leaves_out_casing
 from deltamu.recon.study.run_context import RunContext
-from deltamu.recon.study.settings import LineSpreadSettings, ScatterSettings
+from deltamu.recon.study.settings_preprocess import LineSpreadSettings, ScatterSettings
 from deltamu.recon.volumes.volume import Volume
 
 SCHEMA = 1

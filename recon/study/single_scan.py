@@ -34,7 +34,8 @@ from deltamu.recon.study.plan import parse_memory
 from deltamu.recon.study.progress import Progress
 from deltamu.recon.study.reconstructed_rows import ReconstructedRows
 from deltamu.recon.study.scan_plan import plan_scan
-from deltamu.recon.study.settings import SCAN_OPTION_NAMES, refuse_unknown
+from deltamu.recon.study.settings_problems import refuse_unknown
+from deltamu.recon.study.settings_states import SCAN_OPTION_NAMES
 from deltamu.recon.volumes.blocks import BlockArray, create_stack
 from deltamu.recon.volumes.export import export_volume
 from deltamu.recon.volumes.image import create_image, finish_image, own_attributes, write_slab

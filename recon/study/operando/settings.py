@@ -10,16 +10,8 @@ from pydantic import Field, ValidationError, model_validator
 from deltamu.recon.errors import InputError, naming
 from deltamu.recon.operando.frame_times import TimeOptions
 from deltamu.recon.scans.options import ScanOptions
-from deltamu.recon.study.settings import (
-    STATE_NAME,
-    Finite,
-    Fraction,
-    Positive,
-    Section,
-    first_problem,
-    refuse_unknown,
-    toml_content,
-)
+from deltamu.recon.study.settings_problems import first_problem, refuse_unknown, toml_content
+from deltamu.recon.study.settings_section import STATE_NAME, Finite, Fraction, Positive, Section
 
 _TIME_KEYS = tuple(field.name for field in fields(TimeOptions))
 _OWN_KEYS = ("path", "stamp", "frame_select")

@@ -8,7 +8,8 @@ import pytest
 from deltamu.recon.errors import Cancelled, InputError
 from deltamu.recon.study import pipeline
 from deltamu.recon.study.pipeline import run
-from deltamu.recon.study.settings import ReconstructionSettings, read_study
+from deltamu.recon.study.settings import read_study
+from deltamu.recon.study.settings_reconstruction import ReconstructionSettings
 from deltamu.recon.volumes.open import open_image
 
 CHANGE = "discharged-pristine"

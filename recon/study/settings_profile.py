@@ -1,0 +1,38 @@
+"""What is told of depth profiles and lithium."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from deltamu.recon.study.settings_section import STATE_NAME, Finite, Fraction, Positive, Section
+
+
+class ProfileSettings(Section):
+    """How depth profiles are averaged."""
+
+    core_fraction: Annotated[float, Field(gt=0, le=1)] = 0.8
+    bin_um: Positive | None = None
+    blur_fwhm_um: Positive | None = None
+    subsets: Annotated[int, Field(ge=4, le=32)] = 12
+    rings: Annotated[int, Field(ge=1, le=32)] = 8
+    regions: dict[str, str] = Field(default_factory=dict)
+    false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+    @field_validator("regions")
+    @classmethod
+    def _region_names(cls, regions: dict[str, str]) -> dict[str, str]:
+        for name in regions:
+            if not STATE_NAME.fullmatch(name):
+                raise ValueError(f"region '{name}': expected lower-case letters, digits and underscores")
+        return regions
+
+
+class LithiumSettings(Section):
+    """The cross section that turns attenuation into lithium, and what the cycler counted."""
+
+    wavelength_angstrom: Positive = 2.6
+    li6_fraction: Fraction = 0.0759
+    charge_mah: dict[str, Finite] = Field(default_factory=dict)
+    cross_section_relative_error: Fraction | None = None
+    scatter_relative_error: Fraction | None = None
+    hardening_relative_error: Fraction | None = None

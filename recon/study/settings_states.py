@@ -1,0 +1,48 @@
+"""The states of a study: where each comes from."""
+
+from dataclasses import fields
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from deltamu.recon.scans.options import ScanOptions
+from deltamu.recon.study.settings_section import Finite, Positive, Section
+
+SCAN_OPTION_NAMES = tuple(field.name for field in fields(ScanOptions))
+
+# what a scan calls the properties of a volume
+_SCAN_KEYS = {"voxel_size_mm": "pixel_size_mm", "unit": "pixel_size_mm", "dataset": "data_path"}
+
+
+class StateSettings(Section):
+    """One state of the sample: a scan to reconstruct, or a volume reconstructed elsewhere."""
+
+    scan: str | None = None
+    volume: str | None = None
+    voxel_size_mm: Positive | None = None
+    unit: str | None = None
+    dataset: str | None = None
+    center: Finite | None = None
+    black_body: str | None = None
+    dose_file: str | None = None
+    dose_reference: Positive | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "StateSettings":
+        if (self.scan is None) == (self.volume is None):
+            raise ValueError("expected either `scan` (raw projections) or `volume` (reconstructed elsewhere)")
+        if self.volume is not None:
+            self._refuse(
+                ["center", "black_body", "dose_file", "dose_reference", *self.options],
+                "belongs to a scan, a volume has none",
+            )
+        else:
+            self._refuse(["voxel_size_mm", "unit", "dataset"], "belongs to a volume; of a scan state `{}`")
+        return self
+
+    def _refuse(self, keys: list[str], why: str) -> None:
+        """Refuse what would be ignored."""
+        for key in keys:
+            if key in self.options or getattr(self, key, None) is not None:
+                raise ValueError(f"{key} {why}".format(_SCAN_KEYS.get(key, "")))
