@@ -138,23 +138,61 @@ void project_block(const SliceBlock &volume, const std::vector<View> &views, con
 // Columns on either side of a voxel's shadow whose rays can pass within one voxel of it.
 Index reach(const Detector &detector) { return static_cast<Index>(std::ceil(1 / detector.pitch)); }
 
-// Adds the share of one view to a row of voxels, weighted exactly as in project_strip.
-DELTAMU_DISPATCH void backproject_row(const SliceBlock &sinogram, Index angle, const View &view,
-                                      const Detector &detector, Index y, Index x0, Index x1, Slices *voxels) {
-    const Index wide = reach(detector);
+// Where the voxels of a row are seen in some views: for each the first of the columns it reaches, and their weights.
+class Footprints {
+   public:
+    explicit Footprints(Index taps)
+        : taps(taps), first_(static_cast<std::size_t>(VIEWS_AT_A_TIME * TILE)),
+          weight_(static_cast<std::size_t>(VIEWS_AT_A_TIME * TILE * taps)) {}
+
+    std::int32_t *first(Index view) { return &first_[view * TILE]; }
+    const std::int32_t *first(Index view) const { return &first_[view * TILE]; }
+    float *weight(Index view, Index tap) { return &weight_[(view * taps + tap) * TILE]; }
+    const float *weight(Index view, Index tap) const { return &weight_[(view * taps + tap) * TILE]; }
+
+    const Index taps;
+
+   private:
+    std::vector<std::int32_t> first_;
+    std::vector<float> weight_;
+};
+
+// Weights are exactly those of project_strip. What is not seen is sent to the rim of zeros.
+DELTAMU_DISPATCH void see_row(const View &view, const Detector &detector, Index y, Index x0, Index x1, Index place,
+                              Footprints &seen) {
+    const double wide = static_cast<double>(reach(detector)), beyond = static_cast<double>(detector.columns - 1) + wide;
     const double column_per_length = 1 / detector.pitch, per_step = view.length_per_step();
     const double voxels_per_column = detector.pitch * per_step;
-    const Slices *columns = sinogram.at(angle, 0);
+    std::int32_t *first = seen.first(place);
+    double shadow[TILE];
     for (Index x = x0; x < x1; ++x) {
         const double along = static_cast<double>(view.marches_y ? y : x), across = static_cast<double>(view.marches_y ? x : y);
-        const double shadow = view.distance(along, across) * column_per_length + view.center;
-        if (!(shadow > -1.0 * static_cast<double>(wide) && shadow < static_cast<double>(detector.columns - 1 + wide)))
-            continue;
-        const Index below = static_cast<Index>(shadow + static_cast<double>(wide)) - wide;
-        for (Index d = below - wide + 1; d <= below + wide; ++d) {
-            const double weight = 1 - std::fabs(static_cast<double>(d) - shadow) * voxels_per_column;
-            if (weight > 0) add_scaled(voxels[x - x0], columns[d], static_cast<float>(weight * per_step));
+        const double s = view.distance(along, across) * column_per_length + view.center;
+        const bool is_seen = s > -wide && s < beyond;
+        shadow[x - x0] = is_seen ? s : -2 * wide - 1;
+        first[x - x0] = is_seen ? static_cast<std::int32_t>(s + wide) - static_cast<std::int32_t>(2 * wide) + 1
+                                : static_cast<std::int32_t>(-2 * wide);
+    }
+    for (Index tap = 0; tap < seen.taps; ++tap) {
+        float *weight = seen.weight(place, tap);
+        for (Index x = 0; x < x1 - x0; ++x) {
+            const double column = static_cast<double>(first[x] + static_cast<std::int32_t>(tap));
+            const double share = 1 - std::fabs(column - shadow[x]) * voxels_per_column;
+            weight[x] = static_cast<float>((share > 0 ? share : 0) * per_step);
         }
+    }
+}
+
+// Adds the share of `views` views, whose columns lie `stride` apart, to a row of `count` voxels.
+DELTAMU_DISPATCH void gather_row(const Slices *columns, Index stride, Index views, const Footprints &seen, Index count,
+                                 Slices *voxels) {
+    for (Index x = 0; x < count; ++x) {
+        Slices sum = voxels[x];
+        for (Index a = 0; a < views; ++a) {
+            const Slices *column = columns + a * stride + seen.first(a)[x];
+            for (Index tap = 0; tap < seen.taps; ++tap) add_scaled(sum, column[tap], seen.weight(a, tap)[x]);
+        }
+        voxels[x] = sum;
     }
 }
 
@@ -163,10 +201,14 @@ void backproject_tile(const SliceBlock &sinogram, const std::vector<View> &views
     const Index y1 = std::min(volume.rows(), y0 + TILE), x1 = std::min(volume.columns(), x0 + TILE);
     for (Index y = y0; y < y1; ++y) std::fill(volume.at(y, x0), volume.at(y, x1 - 1) + 1, Slices{});
     const Index count = static_cast<Index>(views.size());
-    for (Index a0 = 0; a0 < count; a0 += VIEWS_AT_A_TIME)
-        for (Index y = y0; y < y1; ++y)
-            for (Index a = a0; a < std::min(count, a0 + VIEWS_AT_A_TIME); ++a)
-                backproject_row(sinogram, a, views[a], detector, y, x0, x1, volume.at(y, x0));
+    Footprints seen(2 * reach(detector));
+    for (Index a0 = 0; a0 < count; a0 += VIEWS_AT_A_TIME) {
+        const Index together = std::min(VIEWS_AT_A_TIME, count - a0);
+        for (Index y = y0; y < y1; ++y) {
+            for (Index a = 0; a < together; ++a) see_row(views[a0 + a], detector, y, x0, x1, a, seen);
+            gather_row(sinogram.at(a0, 0), sinogram.stride(), together, seen, x1 - x0, volume.at(y, x0));
+        }
+    }
 }
 
 void backproject_block(const SliceBlock &sinogram, const std::vector<View> &views, const Detector &detector,
