@@ -11,12 +11,13 @@ from deltamu.recon.preprocess.stripes import remove_stripes
 from deltamu.recon.solvers.fbp import fbp
 from deltamu.recon.study.frames_to_rows import Stack
 from deltamu.recon.study.progress import Progress
+from deltamu.recon.volumes.planes import PlanesOnDemand
 
 Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class ReconstructedRows:
+class ReconstructedRows(PlanesOnDemand):
     """Rows of a filtered back-projection, some at a time; what is read does not depend on how it is read.
 
     Attributes
@@ -48,21 +49,8 @@ class ReconstructedRows:
         _, rows, columns = self.stack.shape
         return rows, columns, columns
 
-    @property
-    def dtype(self) -> np.dtype[np.float32]:
-        """Always float32."""
-        return np.dtype(np.float32)
-
-    def __getitem__(self, key: Any) -> Array:
-        """Reconstruct the rows that an index or a slice names."""
-        chosen, *rest = key if isinstance(key, tuple) else (key,)
-        if not isinstance(chosen, slice):
-            row = range(self.shape[0])[chosen]
-            return self._rows(row, row + 1)[(0, *rest)]
-        begin, end, stride = chosen.indices(self.shape[0])
-        return self._rows(begin, max(end, begin))[(slice(None, None, stride), *rest)]
-
-    def _rows(self, begin: int, end: int) -> Array:
+    def planes(self, begin: int, end: int) -> Array:
+        """Reconstruct rows, as many at a time as the step says."""
         found = np.empty((end - begin, *self.shape[1:]), np.float32)
         for first in range(begin // self.step * self.step, end, self.step):
             stop = min(first + self.step, self.shape[0])

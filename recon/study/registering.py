@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.recon.change.layer_stack import LayerStack
-from deltamu.recon.change.masks import layer_mask
+from deltamu.recon.change.masks import BoxedWeights, boxed_layer_mask
 from deltamu.recon.change.registration import Registration, register
 from deltamu.recon.change.registration_bodies import BodyComparison, compare_bodies, join_bodies
 from deltamu.recon.errors import InputError
@@ -20,6 +20,7 @@ from deltamu.recon.study.from_scans import as_json
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.run_context import RunContext, Slabs
 from deltamu.recon.volumes.open import open_image
+from deltamu.recon.volumes.planes import PlanesOnDemand
 from deltamu.recon.volumes.volume import Volume
 
 Array = NDArray[np.float32]
@@ -73,22 +74,19 @@ class _Masks:
         return self.context.study.registration.mask or (layers.separator, *layers.behind_cathode)
 
     @cached_property
-    def fixed(self) -> Array:
+    def fixed(self) -> BoxedWeights:
         """Weights of the mask on the reference grid."""
-        shape = self.context.plan.state(self.context.study.reference).volume
-        return layer_mask(
-            self.stack, self.names, shape, margin_mm=MASK_MARGIN_VOXELS * self.stack.voxel_size_mm
-        )
+        margin = MASK_MARGIN_VOXELS * self.stack.voxel_size_mm
+        return boxed_layer_mask(self.stack, self.names, self._shape, margin_mm=margin)
 
     @cached_property
-    def pellet(self) -> Array:
+    def pellet(self) -> BoxedWeights:
         """Where displacements are compared."""
         layers = layer_settings(self.context)
-        shape = self.context.plan.state(self.context.study.reference).volume
-        return layer_mask(self.stack, (layers.separator, layers.cathode), shape)
+        return boxed_layer_mask(self.stack, (layers.separator, layers.cathode), self._shape)
 
     @cached_property
-    def housing(self) -> Array | None:
+    def housing(self) -> "_Housing | None":
         """Weights of the ring that the settings name and of the collector it holds, away from the anode.
 
         They move as one body; the stack may slip against it along the axis.
@@ -96,19 +94,20 @@ class _Masks:
         radii = self.context.study.registration.housing_radius_mm
         if radii is None:
             return None
-        nz, ny, nx = shape = self.context.plan.state(self.context.study.reference).volume
+        nz, ny, nx = self._shape
         y0, x0 = self.stack.axis_mm
         size = self.stack.voxel_size_mm
         radius = np.hypot(np.arange(ny)[:, None] * size - y0, np.arange(nx)[None, :] * size - x0)
         # its edges tell where it is
         rim = 3 * size
         ring = ((radius >= radii[0] - rim) & (radius <= radii[1] + rim)).astype(np.float32)
-        weights = ring * self._away_from_anode(nz)[:, None, None]
-        held = layer_settings(self.context).behind_anode
-        if held:
-            margin = STREAK_VOXELS * size
-            np.maximum(weights, layer_mask(self.stack, held, shape, margin_mm=margin), out=weights)
-        return weights
+        held, margin = layer_settings(self.context).behind_anode, STREAK_VOXELS * size
+        collector = boxed_layer_mask(self.stack, held, self._shape, margin_mm=margin) if held else None
+        return _Housing(ring, self._away_from_anode(nz), collector)
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return self.context.plan.state(self.context.study.reference).volume
 
     def _away_from_anode(self, rows: int) -> Array:
         """1 in the rows that streaks of a starved anode do not reach, (row,)."""
@@ -119,6 +118,28 @@ class _Masks:
         ends = sorted((layer.near.coefficients[0], layer.far.coefficients[0]))
         z = np.arange(rows) * self.stack.voxel_size_mm
         return ((z < ends[0] - reach) | (z > ends[1] + reach)).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class _Housing(PlanesOnDemand):
+    """Weights of a ring in some rows, and of the collector that it holds."""
+
+    ring: Array
+    rows: Array
+    collector: BoxedWeights | None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(z, y, x)."""
+        ny, nx = self.ring.shape
+        return self.rows.size, ny, nx
+
+    def planes(self, begin: int, end: int) -> Array:
+        """Weights of some rows."""
+        found: Array = self.ring * self.rows[begin:end, None, None]
+        if self.collector is not None:
+            np.maximum(found, self.collector[begin:end], out=found)
+        return found
 
 
 def _align(context: RunContext, state: str, masks: _Masks) -> dict[str, Any]:

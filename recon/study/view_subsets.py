@@ -19,35 +19,33 @@ from deltamu.recon.study.comparison import INTERPOLATION_ORDER, Registered
 from deltamu.recon.study.from_scans import ScannedState, fbp_options, read_rows
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.run_context import RunContext, Slabs
+from deltamu.recon.volumes.planes import PlanesOnDemand
 from deltamu.recon.volumes.volume import Volume
 
 Float = NDArray[np.float64]
 Array = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class SomeRows:
-    """Rows of a volume that are in memory, indexed as if the whole volume were."""
+@dataclass(frozen=True, eq=False)
+class SomeRows(PlanesOnDemand):
+    """Rows of a volume that are in memory, indexed as if the whole volume were; the others are NaN."""
 
     rows: Array
     first: int
-    shape: tuple[int, int, int]
-    ndim: int = 3
+    whole: tuple[int, int, int]
 
     @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the values."""
-        return self.rows.dtype
+    def shape(self) -> tuple[int, int, int]:
+        """Of the whole volume."""
+        return self.whole
 
-    def __getitem__(self, key: Any) -> Array:
-        """Read rows by a slice; those that are not in memory are NaN."""
-        chosen, *rest = key if isinstance(key, tuple) else (key,)
-        begin, end, _ = chosen.indices(self.shape[0])
-        found = np.full((max(end - begin, 0), *self.shape[1:]), np.nan, np.float32)
+    def planes(self, begin: int, end: int) -> Array:
+        """Copy rows; NaN where they are not in memory."""
+        found = np.full((end - begin, *self.whole[1:]), np.nan, np.float32)
         low, high = max(begin, self.first), min(end, self.first + len(self.rows))
         if high > low:
             found[low - begin : high - begin] = self.rows[low - self.first : high - self.first]
-        return found[(slice(None), *rest)]
+        return found
 
 
 @dataclass(frozen=True, eq=False)

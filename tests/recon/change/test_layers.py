@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from deltamu.recon.change.layer_stack import LayerStack, Surface
 from deltamu.recon.change.layers import find_layers
-from deltamu.recon.change.masks import layer_mask
+from deltamu.recon.change.masks import boxed_layer_mask, layer_mask
 from deltamu.recon.change.stack import find_stack
 from deltamu.recon.errors import InputError
 
@@ -140,6 +142,25 @@ def test_the_mask_holds_the_separator_the_collector_and_its_far_end(small, stack
     assert mask[:, 0, 0].max() == 0
     with pytest.raises(InputError, match="smaller"):
         layer_mask(stack, ("separator",), cell.shape, margin_mm=0.3)
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+@pytest.mark.parametrize("axis", [None, (0.1, 1.3)])
+def test_a_box_holds_all_weights_of_the_mask(small, stack_order, direction, axis) -> None:
+    """Also where the pellet reaches beyond the grid, and however the stack lies: what is outside the box is 0."""
+    cell, _ = small
+    edges = cell.edges if direction == 1 else [cell.edges[-1] + cell.edges[0] - z for z in cell.edges]
+    axis = axis or cell.axis
+    surfaces = tuple(Surface((float(z), 0.05, -0.02, 0.01), axis) for z in edges)
+    stack = LayerStack(tuple(stack_order), surfaces, axis, cell.radius, cell.voxel)
+    names = ("separator", "collector_c")
+    found = boxed_layer_mask(stack, names, cell.shape)
+    whole = layer_mask(replace(stack, radius_mm=3 * cell.radius), names, cell.shape)
+    y, x = (np.arange(n) * cell.voxel - a for n, a in zip(cell.shape[1:], axis, strict=True))
+    reach = cell.radius + 3 * cell.voxel
+    lateral = np.clip((reach - np.hypot(y[:, None], x[None, :])) / cell.voxel + 0.5, 0, 1)
+    np.testing.assert_allclose(found[:], whole * lateral, atol=1e-6)
+    assert found.inside.size < 0.6 * whole.size
 
 
 def test_names_that_are_not_layers_are_refused(small, stack_order) -> None:
