@@ -36,6 +36,16 @@ struct Frame {
     }
 };
 
+// Call `work` with the index of every flag that is set; it may set later ones.
+template <typename Work> void for_each_flag(const std::uint8_t *flags, Index size, Work work) {
+    const std::uint8_t *end = flags + size;
+    for (const std::uint8_t *hit = flags; hit < end; ++hit) {
+        hit = static_cast<const std::uint8_t *>(std::memchr(hit, 1, static_cast<std::size_t>(end - hit)));
+        if (!hit) return;
+        work(static_cast<Index>(hit - flags));
+    }
+}
+
 struct Noise {
     const float *offset, *slope;  // variance = offset + slope * level, one map each
     float k2;                     // threshold squared
@@ -145,10 +155,9 @@ void find_in_frame(const Frame &frame, const Noise &noise, std::uint8_t *mask, s
         const float *down = frame.data + spots::reflect(r + d, frame.rows) * columns;
         mark_candidates(frame.data + start, up, down, noise.offset + start, noise.slope + start, noise.k2, columns,
                         candidate.data());
-        for (Index c = 0; c < columns; ++c) {
-            if (c < d || c >= columns - d) candidate[c] = is_candidate(frame, noise, r, c);
-            if (candidate[c]) judge(frame, noise, r, c, mask);
-        }
+        for (Index c = 0; c < std::min(d, columns); ++c) candidate[c] = is_candidate(frame, noise, r, c);
+        for (Index c = std::max(columns - d, d); c < columns; ++c) candidate[c] = is_candidate(frame, noise, r, c);
+        for_each_flag(candidate.data(), columns, [&](Index c) { judge(frame, noise, r, c, mask); });
     }
 }
 
@@ -168,13 +177,9 @@ float unflagged_median(const Frame &frame, const std::uint8_t *mask, Index r, In
 
 void fill_frame(const Frame &frame, const std::uint8_t *mask, float *out) {
     std::vector<float> values;
-    const std::uint8_t *end = mask + frame.rows * frame.columns;
-    for (const std::uint8_t *hit = mask; hit < end; ++hit) {
-        hit = static_cast<const std::uint8_t *>(std::memchr(hit, 1, static_cast<std::size_t>(end - hit)));
-        if (!hit) return;
-        const Index p = hit - mask;
+    for_each_flag(mask, frame.rows * frame.columns, [&](Index p) {
         out[p] = unflagged_median(frame, mask, p / frame.columns, p % frame.columns, values);
-    }
+    });
 }
 
 // Look once more around what was flagged: the middle of a long track is protected by its ends until they are gone.
@@ -186,13 +191,12 @@ void find_again(const Frame &frame, const Noise &noise, std::uint8_t *mask, std:
     fill_frame(frame, mask, filled.data());
     const std::vector<std::uint8_t> first(mask, mask + size);
     const Frame clean{filled.data(), frame.rows, frame.columns};
-    for (Index p = 0; p < size; ++p) {
-        if (!first[p]) continue;
+    for_each_flag(first.data(), size, [&](Index p) {
         const Index r = p / frame.columns, c = p % frame.columns;
         for (Index i = std::max<Index>(r - d, 0); i <= std::min(r + d, frame.rows - 1); ++i)
             for (Index j = std::max<Index>(c - d, 0); j <= std::min(c + d, frame.columns - 1); ++j)
                 if (!mask[i * frame.columns + j] && is_candidate(clean, noise, i, j)) judge(clean, noise, i, j, mask);
-    }
+    });
 }
 
 void require_frames(const Frames &frames) {

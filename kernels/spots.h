@@ -15,6 +15,7 @@ constexpr float STRAIGHT2 = 16.0f;
 
 // Index mirrored at the border, the border pixel counted twice.
 inline deltamu::Place reflect(deltamu::Place index, deltamu::Place size) {
+    if (index >= 0 && index < size) return index;
     const deltamu::Place period = 2 * size;
     index %= period;
     if (index < 0) index += period;
@@ -33,7 +34,8 @@ inline float line_support(float left, float right, float up, float down, float n
 // Whether value stands more than k standard deviations above the reference level.
 inline bool stands_out(float value, float reference, float offset, float slope, float k2) {
     const float excess = value - reference;
-    return excess > 0.0f && excess * excess > k2 * (offset + slope * larger(reference, 0.0f));
+    // without a branch, so that a row of pixels is tested as vectors
+    return (excess > 0.0f) & (excess * excess > k2 * (offset + slope * larger(reference, 0.0f)));
 }
 
 }  // namespace spots

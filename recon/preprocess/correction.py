@@ -311,7 +311,10 @@ def _log_bias_of_measured(counts: Float32, starved: NDArray[np.bool_], pixel_fra
     if starved.any():
         # a window averages over the light's correlation
         half[starved] = 0.5 / counts[starved]
-    return np.asarray(half - half * half / np.float32(3), np.float32)
+    bias = half * np.float32(-1 / 3)
+    bias += 1
+    bias *= half
+    return np.asarray(bias, np.float32)
 
 
 def _positive_dose(value: float, index: int) -> float:

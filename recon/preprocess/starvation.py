@@ -48,9 +48,10 @@ def average_starved(
     counts = _effective(signal, background)
     starved = np.zeros(transmission.shape, bool)
     low = counts < 2 * floor
-    if not low.any():
+    rows = low.any(axis=1)
+    if not rows.any():
         return transmission, counts, starved
-    part = _around(low.any(axis=1)), _around(low.any(axis=0))  # type: ignore[arg-type]
+    part = _around(rows), _around(low[rows].any(axis=0))  # type: ignore[arg-type]
     averaged, behind = transmission.copy(), counts.copy()
     (total, mean), few = _average(signal[part], None if background is None else background[part], floor)
     starved[part] = few
