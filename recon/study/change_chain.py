@@ -40,14 +40,22 @@ def compare_states(
     context: RunContext, scanned: Mapping[str, ScannedState], hashes: Mapping[str, str]
 ) -> Comparison:
     """Register, resample, find the layers, subtract and measure."""
-    approximate = approximate_stack(context, hashes[context.study.reference])
-    facts = register_states(context, approximate, hashes)
-    registered = resample_states(context, facts, scanned, hashes)
-    stack = locate_layers(context, approximate, registered)
-    scales = measure_scales(context, stack, registered)
-    subtract(context, stack, registered, scanned, scales)
-    measured = measure_changes(context, stack, registered, scanned)
-    resolution = measure_resolution(context, stack, registered, scanned)
+    with context.stage("stack"):
+        approximate = approximate_stack(context, hashes[context.study.reference])
+    with context.stage("register"):
+        facts = register_states(context, approximate, hashes)
+    with context.stage("resample"):
+        registered = resample_states(context, facts, scanned, hashes)
+    with context.stage("layers"):
+        stack = locate_layers(context, approximate, registered)
+    with context.stage("scale"):
+        scales = measure_scales(context, stack, registered)
+    with context.stage("change"):
+        subtract(context, stack, registered, scanned, scales)
+    with context.stage("profile"):
+        measured = measure_changes(context, stack, registered, scanned)
+    with context.stage("resolution"):
+        resolution = measure_resolution(context, stack, registered, scanned)
     found = _collect(context, registered, stack, measured, resolution)
     return replace(found, registration=_with_scales(found.registration, scales))
 

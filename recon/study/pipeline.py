@@ -18,7 +18,7 @@ from deltamu.recon.report.page import write_report
 from deltamu.recon.study.agreement import agreed_plan, keep_plan
 from deltamu.recon.study.change_chain import compare_states
 from deltamu.recon.study.exporting import image_names
-from deltamu.recon.study.from_scans import ScannedState, prepare_state, reconstruct_state
+from deltamu.recon.study.from_scans import ScannedState, prepare_state
 from deltamu.recon.study.from_volumes import import_state
 from deltamu.recon.study.journal import Journal, finished_pieces
 from deltamu.recon.study.lock import RunLock
@@ -32,6 +32,7 @@ from deltamu.recon.study.plan import (
     plan_text,
 )
 from deltamu.recon.study.progress import Cancel, Progress, never, silent, stop_if_asked
+from deltamu.recon.study.reconstructing import reconstruct_state
 from deltamu.recon.study.results import write_results
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.settings import Study, read_study, settings_text
@@ -159,7 +160,10 @@ def _run_stages(context: RunContext, sources: Mapping[str, Source]) -> None:
     for name, source in sources.items():
         with naming(f"states.{name}"):
             if isinstance(source, Volume):
-                hashes[name] = import_state(context, name, source, source_fingerprint(context.study, name))
+                with context.stage("import"):
+                    hashes[name] = import_state(
+                        context, name, source, source_fingerprint(context.study, name)
+                    )
             else:
                 for note in source.notes:
                     context.warn(f"{name}: {note}")
@@ -168,8 +172,9 @@ def _run_stages(context: RunContext, sources: Mapping[str, Source]) -> None:
     compared = compare_states(context, scanned, hashes) if context.study.changes else None
     stop_if_asked(context.cancel)
     _set_aside_images_of_other_settings(context)
-    write_results(context, sources, scanned, compared)
-    write_report(context.output)
+    with context.stage("report"):
+        write_results(context, sources, scanned, compared)
+        write_report(context.output)
     context.progress("report", "", 1, 1)
     context.log("done")
 

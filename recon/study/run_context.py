@@ -4,7 +4,8 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.backend import release_freed_memory
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.journal import Journal
 from deltamu.recon.study.plan import Plan
@@ -41,6 +43,7 @@ class RunContext:
     warnings: list[str] = field(default_factory=list)
     ready: set[str] = field(default_factory=set)
     images: set[Path] = field(default_factory=set)
+    under_way: list[str] = field(default_factory=list)
 
     @property
     def store(self) -> Path:
@@ -60,6 +63,18 @@ class RunContext:
             self.store / group, name, shape=grid.volume, voxel_size_mm=grid.voxel_size_mm, unit=unit, dtype=dtype,
             slab=self.plan.slab,
         )  # fmt: skip
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Mark a stage as the plan states it; memory that it freed goes back to the system when it ends."""
+        self.under_way.append(name)
+        self.log("stage", name=name)
+        try:
+            yield
+        finally:
+            self.under_way.pop()
+            release_freed_memory()
+            self.log("stage", name=self.under_way[-1] if self.under_way else "")
 
     def is_current(self, key: PieceKey, settings: str) -> bool:
         """Whether a piece is finished with these settings."""

@@ -56,6 +56,8 @@ def look_at_sources(study: Study, sources: Mapping[str, Source]) -> None:
                 _check_flats_exist(source)
                 _check_black_body(study, name, source)
                 _check_columns(study, name, source.shape[2])
+                # those of one state at a time are enough to hold
+                source.forget_references()
 
 
 def state_plans(sources: Mapping[str, Source]) -> tuple[StatePlan, ...]:

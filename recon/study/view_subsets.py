@@ -18,6 +18,7 @@ from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.comparison import INTERPOLATION_ORDER, Registered
 from deltamu.recon.study.from_scans import ScannedState, fbp_options, read_rows
 from deltamu.recon.study.journal import settings_hash
+from deltamu.recon.study.progress import stop_if_asked
 from deltamu.recon.study.run_context import RunContext, Slabs
 from deltamu.recon.volumes.planes import PlanesOnDemand
 from deltamu.recon.volumes.volume import Volume
@@ -89,7 +90,8 @@ def subset_means(
         found = _compute(context, state, transform, plans, layout)
         return [], {"means": [means.tolist() for means in found.plans], "regions": found.regions.tolist()}
 
-    payload = context.piece(PieceKey("subsets", state.name), settings, compute)
+    with context.stage("subsets"):
+        payload = context.piece(PieceKey("subsets", state.name), settings, compute)
     context.progress("subsets", state.name, 1, 1)
     return SubsetMeans(
         tuple(np.asarray(means, np.float64) for means in payload["means"]), np.asarray(payload["regions"])
@@ -141,6 +143,7 @@ def _compute(
     means: list[list[Float]] = [[] for _ in plans]
     regions: list[Float] = []
     for subset in range(count):
+        stop_if_asked(context.cancel)
         part = fbp(
             np.ascontiguousarray(line_integrals[subset::count]),
             state.scan.angles[subset::count],

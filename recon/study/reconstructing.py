@@ -1,0 +1,142 @@
+"""The volume of a state from its line integrals, with the noise of every voxel."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltamu.recon.preprocess.weights import open_beam_noise, ray_weights
+from deltamu.recon.solvers.fbp import fbp
+from deltamu.recon.solvers.fbp_gpu import fbp_on_gpus
+from deltamu.recon.solvers.methods import reconstruct
+from deltamu.recon.solvers.noise import fbp_variance, ring_variance
+from deltamu.recon.study.checkpoint import PieceKey
+from deltamu.recon.study.from_scans import ScannedState, fbp_options, read_rows, shared_variance
+from deltamu.recon.study.journal import settings_hash
+from deltamu.recon.study.progress import stop_if_asked
+from deltamu.recon.study.run_context import RunContext, Slabs
+from deltamu.recon.volumes.image import finish_image
+
+Array = NDArray[np.float32]
+
+
+def reconstruct_state(context: RunContext, state: ScannedState) -> str:
+    """Write the attenuation of a state and its sigma; return the hash of what they depend on."""
+    settings = settings_hash(
+        state.settings, state.center, context.study.reconstruction, _settings_of_rows(context)
+    )
+    _warn_of_unknown_noise(context, state.name)
+    group = f"states/{state.name}"
+    images = [context.image(state.name, group, name, unit="cm^-1") for name in ("attenuation", "sigma")]
+    total = images[0].slabs
+    for slab in range(total):
+
+        def compute(slab: int = slab) -> tuple[Slabs, Mapping[str, Any]]:
+            first = slab * images[0].slab
+            stop = min(first + images[0].slab, images[0].shape[0])
+            arrays = _reconstruct_in_blocks(context, state, first, stop)
+            return list(zip(images, arrays, strict=True)), {}
+
+        with context.stage("reconstruct"):
+            context.piece(PieceKey("reconstruct", state.name, slab), settings, compute)
+        context.progress("reconstruct", state.name, slab + 1, total)
+    for image in images:
+        finish_image(image)
+    return settings
+
+
+def _warn_of_unknown_noise(context: RunContext, name: str) -> None:
+    method = context.study.reconstruction.method
+    if context.study.reconstruction.as_method().is_iterative:
+        context.warn(
+            f"{name}: the noise of voxels reconstructed by {method} is not known, so sigma and z scores are not "
+            "available; errors of means and profiles are those of filtered back-projection of the same views and "
+            f"leave out the bias of {method}"
+        )
+        if context.plan.device == "gpu":
+            context.warn(f"{name}: {method} computes on the CPU")
+    if method in ("mlem", "osem"):
+        context.warn(f"{name}: {method} takes line integrals below zero for zero, which biases air upwards")
+
+
+def _reconstruct_in_blocks(
+    context: RunContext, state: ScannedState, first: int, stop: int
+) -> tuple[Array, Array]:
+    """Reconstruct the rows of a slab, as many at a time as the plan allows."""
+    step = context.plan.compute_rows
+    if stop - first <= step:
+        return _reconstruct_rows(context, state, first, stop)
+    side = state.scan.shape[2]
+    attenuation = np.empty((stop - first, side, side), np.float32)
+    sigma = np.empty_like(attenuation)
+    for begin in range(first, stop, step):
+        part = slice(begin - first, min(begin + step, stop) - first)
+        attenuation[part], sigma[part] = _reconstruct_rows(context, state, begin, min(begin + step, stop))
+    return attenuation, sigma
+
+
+def _reconstruct_rows(context: RunContext, state: ScannedState, first: int, stop: int) -> tuple[Array, Array]:
+    """Attenuation of some rows and its sigma; NaN for a method whose noise is not known voxel by voxel."""
+    method = context.study.reconstruction.as_method()
+    low, high = max(first - method.halo, 0), min(stop + method.halo, state.scan.shape[1])
+    stop_if_asked(context.cancel)
+    rows, counted = read_rows(context, state, low, high)
+    stop_if_asked(context.cancel)
+    if method.is_iterative:
+        attenuation = _fitted(context, state, rows, counted)[first - low : stop - low]
+        return attenuation, np.full(attenuation.shape, np.nan, np.float32)
+    attenuation = _back_projected(context, state, rows)
+    # before the noise takes as much memory
+    del rows
+    stop_if_asked(context.cancel)
+    return attenuation, _sigma(context, state, counted, first)
+
+
+def _fitted(context: RunContext, state: ScannedState, rows: Array, counted: Array) -> Array:
+    """Reconstruct by a method that weighs rays."""
+    return reconstruct(
+        rows, state.scan.angles, context.study.reconstruction.as_method(), center=state.center,
+        pixel_size_mm=state.pixel_size_mm, weights=ray_weights(counted, state.correction),
+        noise=open_beam_noise(state.correction), progress=_cancelling(context),
+    )  # fmt: skip
+
+
+def _back_projected(context: RunContext, state: ScannedState, rows: Array) -> Array:
+    """Reconstruct by filtered back-projection, on the device of the plan."""
+    back_project = fbp_on_gpus if context.plan.device == "gpu" else fbp
+    return back_project(
+        rows, state.scan.angles, padding=context.study.reconstruction.padding, progress=_cancelling(context),
+        **fbp_options(context, state),
+    )  # fmt: skip
+
+
+def _cancelling(context: RunContext) -> Callable[[int, int], None]:
+    """Let a solver be stopped between its steps."""
+    return lambda done, most: stop_if_asked(context.cancel)
+
+
+def _sigma(context: RunContext, state: ScannedState, counted: Array, first: int) -> Array:
+    """Noise of filtered back-projection: of the counts, of the open beam and of drifting gains."""
+    options = fbp_options(context, state)
+    autocorrelation = state.correction.noise.autocorrelation
+    variance = fbp_variance(counted, state.scan.angles, autocorrelation=autocorrelation, **options)
+    shared = shared_variance(context, state)[first : first + counted.shape[1]]
+    variance += ring_variance(shared, autocorrelation=autocorrelation, **options)
+    return np.sqrt(variance, out=variance)
+
+
+def _settings_of_rows(context: RunContext) -> list[Any]:
+    """What happens to the line integrals of a state when they are read."""
+    options = context.study.preprocess
+    if options.hardening.method == "none":
+        return [options.stripes, options.stripe_method, options.level_views]
+    layers, wavelength = context.study.layers, context.study.lithium.wavelength_angstrom
+    return [
+        options.stripes,
+        options.stripe_method,
+        options.level_views,
+        options.hardening,
+        wavelength,
+        None if layers is None else layers.radius_mm,
+    ]
