@@ -8,6 +8,7 @@ namespace py = pybind11;
 
 void bind_align(py::module_ &module);
 void bind_backproject(py::module_ &module);
+void bind_flashes(py::module_ &module);
 void bind_gridding(py::module_ &module);
 void bind_warp(py::module_ &module);
 void bind_project(py::module_ &module);
@@ -23,6 +24,7 @@ PYBIND11_MODULE(_cpu, module) {
 #endif
     bind_align(module);
     bind_backproject(module);
+    bind_flashes(module);
     bind_gridding(module);
     bind_warp(module);
     bind_project(module);

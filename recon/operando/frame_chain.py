@@ -1,6 +1,6 @@
 """From raw frames to transmission, frame after frame: memory does not depend on how many there are."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -27,11 +27,14 @@ from deltamu.recon.preprocess.spots import spot_variance
 
 Float32 = NDArray[np.float32]
 Result = TypeVar("Result")
+Held = dict[int, Float32]
 
 _BLOCK_BYTES = 40 << 20
 # more flagged pixels than this and the neighbours in time are no guide: the sample has jumped
 _MOST_SPOTS = 0.02
 _EDGE_FRACTION = 40
+# pixels of air that tell the beam well enough to compare two frames; below that of the flats there is none
+_LEVEL_PIXELS, _DARKEST_BEAM = 20_000, 1e-3
 # air: as bright as the outermost columns but for 1 % (what a thin object takes, several σ of any counting noise
 # over a column and many frames), at a level that a beam can have against the flats
 _AIR_SEED_FRACTION, _DARKEST_AIR, _AIR_LEVELS, _AIR_MARGIN = 64, 0.01, (0.6, 1.5), 5
@@ -193,25 +196,33 @@ def stream(
     stop = series.shape[0] if stop is None else stop
     size = block or frames_per_block(series.shape[1:])
     noise = _spot_noise(correction)
-    quiet = replace(correction, spot_noise=None)
-
-    def load(first: int) -> tuple[int, Float32]:
-        low, high = max(first - 1, 0), min(min(first + size, stop) + 1, series.shape[0])
-        # at the ends of the series the two nearest frames stand in for the missing neighbour
-        low, high = max(min(low, series.shape[0] - 3), 0), max(high, min(3, series.shape[0]))
-        return low, clean_transmission(series.read(low, high), quiet)[0]
-
     starts = list(range(start, stop, size))
+    wanted = tuple(_with_neighbours(first, min(first + size, stop), series) for first in starts)
+    loader = _Loader(series, replace(correction, spot_noise=None), wanted)
+    weight = correction.dose_weight
+    held: Held = {}
+    doses: dict[int, float] = {}
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(max(1, thread_count())) as pool:
-        coming = reader.submit(load, starts[0]) if starts else None
+        coming = reader.submit(loader, 0) if starts else None
         for index, first in enumerate(starts):
             assert coming is not None
-            low, frames = coming.result()
-            coming = reader.submit(load, starts[index + 1]) if index + 1 < len(starts) else None
-            doses = list(pool.map(lambda frame: _rough_dose(frame, correction), frames))
-            finish = _Finisher(frames, np.array(doses), low, noise, correction)
+            loaded = coming.result()
+            coming = reader.submit(loader, index + 1) if index + 1 < len(starts) else None
+            held = {n: frame for n, frame in held.items() if n >= loader.wanted[index][0]} | loaded
+            levels = pool.map(lambda frame: _levelled(frame, correction), loaded.values())
+            doses |= zip(loaded, levels, strict=True)
+            finish = _Finisher(held, doses, noise, correction, weight)
             numbers = range(first, min(first + size, stop))
             yield list(pool.map(lambda number, finish=finish: work(finish(number)), numbers))  # type: ignore[misc]
+
+
+def _with_neighbours(first: int, stop: int, series: Series) -> tuple[int, int]:
+    """First and stop of a block with the frames before and after it.
+
+    At the ends of the series the two nearest frames stand in for the missing neighbour.
+    """
+    frames = series.shape[0]
+    return max(min(first - 1, frames - 3), 0), min(max(stop + 1, 3), frames)
 
 
 def frames_per_block(shape: tuple[int, int] | tuple[int, ...]) -> int:
@@ -220,42 +231,52 @@ def frames_per_block(shape: tuple[int, int] | tuple[int, ...]) -> int:
 
 
 @dataclass(frozen=True)
-class _Finisher:
-    """Removes spots and scales the dose of single frames of a block."""
+class _Loader:
+    """Reads the frames that a block needs and the one before it did not, without dark and open beam."""
 
-    frames: Float32
-    doses: NDArray[np.float64]
-    low: int
+    series: Series
+    without_spots: Correction
+    wanted: tuple[tuple[int, int], ...]
+
+    def __call__(self, index: int) -> Held:
+        low, high = self.wanted[index]
+        low = max(low, self.wanted[index - 1][1]) if index else low
+        if low >= high:
+            return {}
+        return dict(enumerate(clean_transmission(self.series.read(low, high), self.without_spots)[0], low))
+
+
+@dataclass(frozen=True)
+class _Finisher:
+    """Removes spots and corrects the dose of single frames that are held, each scaled to about dose 1."""
+
+    held: Held
+    doses: Mapping[int, float]
     noise: SpotNoise | None
     correction: Correction
+    dose_weight: Float32
 
     def __call__(self, number: int) -> CorrectedFrame:
-        index = number - self.low
-        frame = self.frames[index] / np.float32(self.doses[index])
+        frame = self.held[number].copy()
         fraction, by_neighbours = 0.0, True
         if self.noise is not None:
-            fraction, by_neighbours = self._remove_spots(frame, index)
+            fraction, by_neighbours = self._remove_spots(frame, number, self.noise)
         correction = self.correction
         background = correction.background_of(number)
-        fine = dose_of_frame(frame, correction.dose_weight, background, correction, view=number)
+        fine = dose_of_frame(frame, self.dose_weight, background, correction, view=number)
         true = true_transmission(frame, fine, background, correction)
-        return CorrectedFrame(number, true, float(self.doses[index]) * fine, fraction, by_neighbours)
+        return CorrectedFrame(number, true, self.doses[number] * fine, fraction, by_neighbours)
 
-    def _remove_spots(self, frame: Float32, index: int) -> tuple[float, bool]:
+    def _remove_spots(self, frame: Float32, number: int, noise: SpotNoise) -> tuple[float, bool]:
         """Replace spots in place."""
-        assert self.noise is not None
-        others = [i for i in (index - 1, index + 1) if 0 <= i < len(self.frames)]
-        if len(others) < 2:
-            others = [i for i in (index - 2, index - 1, index + 1, index + 2) if 0 <= i < len(self.frames)][
-                :2
-            ]
-        if len(others) == 2:
-            before, after = (self.frames[i] / np.float32(self.doses[i]) for i in others)
-            spots, values = find_temporal_spots(frame, before, after, self.noise)
+        beside = sorted((step for step in (-1, 1, -2, 2) if number + step in self.held), key=abs)[:2]
+        if len(beside) == 2:
+            before, after = (self.held[number + step] for step in beside)
+            spots, values = find_temporal_spots(frame, before, after, noise)
             if spots.size <= _MOST_SPOTS * frame.size:
                 frame.ravel()[spots] = values
                 return spots.size / frame.size, True
-        mask = find_spots(frame[None], (self.noise.offset, self.noise.slope), threshold=self.noise.threshold)
+        mask = find_spots(frame[None], (noise.offset, noise.slope), threshold=noise.threshold)
         fill_flagged(frame[None], mask)
         return float(mask.mean()), False
 
@@ -270,9 +291,13 @@ def _spot_noise(correction: Correction) -> SpotNoise | None:
     )
 
 
-def _rough_dose(frame: Float32, correction: Correction) -> float:
-    """Dose that single spots cannot change, to compare neighbours in time with."""
+def _levelled(frame: Float32, correction: Correction) -> float:
+    """Scale a frame to about dose 1, in place, to compare neighbours in time; single spots cannot change the dose."""
     if not correction.air_columns:
         return 1.0
-    level = np.median(np.concatenate([frame[:, a:b].ravel() for a, b in correction.air_columns]))
-    return float(level) if level > 1e-3 else 1.0
+    step = max(1, frame.shape[0] * sum(b - a for a, b in correction.air_columns) // _LEVEL_PIXELS)
+    level = float(np.median(np.concatenate([frame[::step, a:b].ravel() for a, b in correction.air_columns])))
+    if level <= _DARKEST_BEAM:
+        return 1.0
+    frame *= np.float32(1 / level)
+    return level
