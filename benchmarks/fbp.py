@@ -10,52 +10,23 @@ beside it, not removed.
 
 import argparse
 import importlib.metadata
-import json
-import os
-import platform
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from side_by_side import RESULTS, Case, facts_line, in_turn, machine, write_results
 
 from deltamu.kernels.backend import thread_count
 from deltamu.kernels.gridding import plan_gridding
-from deltamu.recon.simulate.ellipses import band_limited_image, head_phantom, line_integrals
+from deltamu.recon.simulate.ellipses import band_limited_image, head_phantom
 from deltamu.recon.solvers.fbp import fbp
 
-RESULTS = Path(__file__).parent / "results"
 GRIDREC_NOTE = (
     "gridrec's accuracy is not compared: its amplitude and a shift by half a pixel depend on the padding "
     "(tomopy issues 453 and 481)."
 )
-
-
-@dataclass(frozen=True)
-class Case:
-    """Sinograms with exact truth; one column is 1 cm, so that attenuation is per column."""
-
-    size: int
-    views: int
-    slices: int
-
-    @property
-    def angles(self):
-        """Radians over half a turn."""
-        return np.arange(self.views) * np.pi / self.views
-
-    @property
-    def center(self):
-        """Column of the rotation axis."""
-        return (self.size - 1) / 2
-
-    def line_integrals(self):
-        """(angle, row, column); the rows differ by a factor."""
-        one = line_integrals(head_phantom(self.size), self.angles, columns=self.size)
-        factors = 1 + np.arange(self.slices) / max(self.slices, 1)
-        return (one[:, None] * factors[:, None]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -189,14 +160,9 @@ def measure(case, rounds):
     views = case.line_integrals()
     inputs = {p.name: np.ascontiguousarray(views[:, : p.slices or case.slices]) for p in programs}
     images = {p.name: p.reconstruct(inputs[p.name])[0] for p in programs}
-    times = {p.name: [] for p in programs}
-    for _ in range(rounds):
-        for program in programs:
-            wall, cpu = time.perf_counter(), time.process_time()
-            program.reconstruct(inputs[program.name])
-            times[program.name].append((time.perf_counter() - wall, time.process_time() - cpu))
+    times = in_turn({p.name: lambda p=p: p.reconstruct(inputs[p.name]) for p in programs}, rounds)
     truth = band_limited_image(head_phantom(case.size), size=case.size)
-    ours = np.array(times[programs[0].name]) / case.slices
+    ours = times[programs[0].name] / case.slices
     return [
         summarise(p, case, inputs[p.name].shape[1], images[p.name], times[p.name], ours, truth)
         for p in programs
@@ -204,8 +170,8 @@ def measure(case, rounds):
 
 
 def summarise(program, case, slices, image, times, ours, truth):
-    wall, cpu = ([pair[i] for pair in times] for i in (0, 1))
-    ratios = np.median(np.array(times) / slices / ours, axis=0)
+    wall, cpu = np.median(times, axis=0) / slices * 1e3
+    ratios = np.median(times / slices / ours, axis=0)
     rmse, amplitude = accuracy(image, truth) if program.exact else (None, None)
     return Measurement(
         program=program.name,
@@ -213,11 +179,11 @@ def summarise(program, case, slices, image, times, ours, truth):
         size=case.size,
         views=case.views,
         slices=slices,
-        wall_ms_per_slice=round(statistics.median(wall) / slices * 1e3, 3),
-        cpu_ms_per_slice=round(statistics.median(cpu) / slices * 1e3, 3),
+        wall_ms_per_slice=round(float(wall), 3),
+        cpu_ms_per_slice=round(float(cpu), 3),
         wall_times_ours=round(float(ratios[0]), 2),
         cpu_times_ours=round(float(ratios[1]), 2),
-        wall_rounds_s=[round(t, 5) for t in wall],
+        wall_rounds_s=times[:, 0].round(5).tolist(),
         rmse=rmse and round(rmse, 5),
         amplitude=amplitude and round(amplitude, 5),
     )
@@ -234,25 +200,6 @@ def accuracy(image, truth):
     return float(np.sqrt(np.mean((best - wanted) ** 2))), float(np.polyfit(wanted, best, 1)[0])
 
 
-def machine():
-    """What the numbers were measured on."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = lines[0].split(":", 1)[1].strip() if lines else model
-    versions = {name: importlib.metadata.version(name) for name in ("numpy", "scipy")}
-    return {
-        "device": "cpu",
-        "processor": model,
-        "processors": os.cpu_count(),
-        "threads": thread_count(),
-        "system": platform.platform(terse=True),
-        "python": platform.python_version(),
-        **versions,
-    }
-
-
 def setup_seconds(case):
     """Time to plan a geometry that is not cached."""
     angles = np.random.default_rng().uniform(0, np.pi, case.views)
@@ -265,7 +212,7 @@ def table(measurements, missing, setups, facts):
     lines = [
         "# Filtered back-projection",
         "",
-        ", ".join(f"{key} {value}" for key, value in facts.items()),
+        facts_line(facts),
         "",
         "Ratios are medians over the rounds of the time per slice over deltamu's in the same round.",
         "",
@@ -310,18 +257,14 @@ def main(arguments=None):
         measurements += found
         missing += absent
     facts = machine()
-    report = table(measurements, missing, setups, facts)
-    print(report)
-    options.output.mkdir(parents=True, exist_ok=True)
-    name = "fbp_toy" if options.toy else "fbp"
     record = {
         "machine": facts,
         "setup_s": setups,
         "measurements": [asdict(m) for m in measurements],
         "missing": missing,
     }
-    (options.output / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
-    (options.output / f"{name}.md").write_text(report)
+    name = "fbp_toy" if options.toy else "fbp"
+    write_results(options.output, name, record, table(measurements, missing, setups, facts))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How often the 95 % interval of a depth bin covers its expectation, over repeated noise of a tiny cell.
 
-python benchmarks/coverage.py --repetitions 200
+    python benchmarks/interval_coverage.py [--repetitions 200] [--toy] [--output FOLDER]
 
 A pellet of 6 mm in its sleeve, 160 columns of 90 µm, 250 views, 66 700 neutrons per pixel of open beam, 40 open
 frames that all views share: exact chords, Poisson counts, logarithm, FBP with a Hann filter, means over discs of
@@ -9,12 +9,11 @@ judged: by the adjoint, and by the scatter of twelve subsets of the views plus t
 """
 
 import argparse
-import json
-import platform
 from pathlib import Path
 
 import numpy as np
 from scipy import stats
+from side_by_side import RESULTS, facts_line, machine, write_results
 
 from deltamu.recon.solvers.fbp import fbp
 from deltamu.recon.solvers.fbp_adjoint import readout_variance, readout_weights
@@ -88,7 +87,6 @@ def measure(repetitions: int, seed: int) -> dict[str, object]:
         "voxel_sigma_over_sample": float(
             np.sqrt(np.mean(sigma**2) / np.mean(np.var(voxels, axis=0, ddof=1)))
         ),
-        "machine": platform.processor() or platform.machine(),
     }  # fmt: skip
 
 
@@ -100,15 +98,36 @@ def _coverage(pulls: np.ndarray, freedom: np.ndarray) -> dict[str, object]:
     }  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def table(found: dict, facts: dict) -> str:
+    lines = [
+        "# How often 95 % intervals of depth bins cover their expectation",
+        "",
+        facts_line(facts),
+        "",
+        f"{found['repetitions']} repeated noises, {found['bins']} bins. Stated noise of a voxel over the scatter of "
+        f"the repetitions: {found['voxel_sigma_over_sample']:.4f}.",
+        "",
+        "| error of a bin | covers | each bin | SD of (found − expected) / error |",
+        "|---|---|---|---|",
+    ]
+    for name, row in found["coverage_95_percent"].items():
+        bins = ", ".join(f"{100 * value:.1f}" for value in row["each_bin"])
+        lines.append(
+            f"| {name.replace('_', ' ')} | {100 * row['mean']:.1f} % | {bins} | {row['pull_sd']:.3f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "coverage.json")
-    given = parser.parse_args()
-    found = measure(given.repetitions, given.seed)
-    given.output.write_text(json.dumps(found, indent=1) + "\n")
-    print(json.dumps(found, indent=1))
+    parser.add_argument("--toy", action="store_true", help="a few repetitions: does it run")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    given = parser.parse_args(arguments)
+    found, facts = measure(2 if given.toy else given.repetitions, given.seed), machine()
+    name = "interval_coverage_toy" if given.toy else "interval_coverage"
+    write_results(given.output, name, {"machine": facts, **found}, table(found, facts))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,55 @@
+"""Every benchmark runs: a tiny case of each, from its command line to its table and record."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def toy_run(monkeypatch, tmp_path, capsys):
+    """Run a benchmark's smallest case; its record and its table."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+
+    def run(name):
+        module = importlib.import_module(name)
+        # scripts are no package: their names are free for others afterwards
+        monkeypatch.delitem(sys.modules, name)
+        module.main(["--toy", "--output", str(tmp_path)])
+        report = (tmp_path / f"{name}_toy.md").read_text()
+        assert report in capsys.readouterr().out
+        return json.loads((tmp_path / f"{name}_toy.json").read_text()), report
+
+    return run
+
+
+@pytest.mark.slow
+def test_fbp(toy_run):
+    pytest.importorskip("algotom")
+    record, report = toy_run("fbp")
+    ours = next(m for m in record["measurements"] if m["program"] == "deltamu fbp")
+    assert ours["rmse"] < 0.1
+    assert record["machine"]["threads"] >= 1
+    assert report.startswith("# Filtered back-projection")
+
+
+def test_projectors(toy_run):
+    pytest.importorskip("astra")
+    record, report = toy_run("projectors")
+    assert record["sirt_difference"] < 1e-3
+    rates = {(m["kind"], m["name"]): m["rate"] for m in record["measurements"]}
+    assert len(rates) == 8
+    assert all(rate > 0 for rate in rates.values())
+    assert report.startswith("# Projector, its transpose, and SIRT")
+
+
+@pytest.mark.slow
+def test_interval_coverage(toy_run):
+    record, report = toy_run("interval_coverage")
+    assert set(record["coverage_95_percent"]) == {"adjoint", "jackknife", "jackknife_without_open_beam"}
+    assert record["voxel_sigma_over_sample"] == pytest.approx(1, abs=0.3)
+    assert report.startswith("# How often 95 %")
