@@ -1,10 +1,11 @@
 """The error budget of a layer's charge, and the lithium balance of the layers of the cell."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deltamu.recon.change.charge_budget import BudgetLine, charge_budget
 from deltamu.recon.change.layer_stack import LayerStack
@@ -17,16 +18,17 @@ from deltamu.recon.change.uncertainty import (
     subset_variance,
 )
 from deltamu.recon.materials.lithium import charge_per_attenuation
+from deltamu.recon.study.change_sums import change_sums
 from deltamu.recon.study.comparison import Registered, layer_settings, state_image
+from deltamu.recon.study.error_sources import ErrorSources
 from deltamu.recon.study.from_scans import ScannedState, starved_rows
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.settings import split_change
 from deltamu.recon.study.subtraction import resolution_mm
-from deltamu.recon.study.systematics import Systematics
 from deltamu.recon.study.view_subsets import layer_rows, sector_means
 from deltamu.recon.volumes.open import open_image
 
-Sums = Callable[[RunContext, str, ProfilePlan], ProfileSums]
+Float = NDArray[np.float64]
 # of a layer's rows: with more of them starved its charge is not stated
 STARVED_PART = 0.05
 # −ln T through the middle of a layer beyond which 2 % of background or blur decides what is seen, not the layer
@@ -44,40 +46,72 @@ def budget_facts(
     change: str,
     plan: ProfilePlan,
     sums: ProfileSums,
-    noise: Sequence[StateNoise],
-    systematics: Systematics,
+    errors: ErrorSources,
     *,
     floor: float,
-    sum_over: Sums,
 ) -> dict[str, Any]:
-    """Error of the charge of the profile layer, line by line, as it stands in summary.json."""
+    """Error of the charge of the profile layer, line by line, as it stands in summary.json.
+
+    Parameters
+    ----------
+    plan, sums
+        Of the whole pellet.
+    floor : float
+        Noise floor of the separator, cm⁻¹.
+    """
     factor, voxel = charge_factor(context), plan.layer.voxel_size_mm
-    readout = integral_readout(sums, voxel)
     charge = factor * volume_integral(sums, voxel)
-    counting = np.sqrt(sum(subset_variance(state.subset_means, readout) for state in noise))
-    shared = np.sqrt(sum(open_beam_readout_variance(sums, readout, state) for state in noise))
-    wider = plan_profile(
-        plan.layer, plan.shape, fwhm_mm=plan.fwhm_mm, margin_mm=3 * plan.fwhm_mm,
-        radius_mm=plan.layer.radius_mm + 3 * plan.fwhm_mm,
-    )  # fmt: skip
-    mask = abs(factor * volume_integral(sum_over(context, change, wider), voxel) - charge)
     volume = np.pi * (0.1 * plan.layer.radius_mm) ** 2 * 0.1 * plan.layer.thickness_mm
     lines = [
-        BudgetLine("counting", float(factor * counting), "scatter between subsets of the views"),
-        BudgetLine("open beam", float(factor * shared), "open beam and gain drift, alike in every view"),
+        *_noise_lines(sums, integral_readout(sums, voxel), errors.noise[1], factor),
+        *_systematic_lines(plan, integral_readout(sums, voxel), errors, factor),
         BudgetLine(
-            "registration", factor * systematics.registration_error(plan, readout), "shift along the axis"
+            "mask",
+            abs(factor * _wider_integral(context, change, plan) - charge),
+            "margin of three widths of the blur instead of two",
         ),
-        BudgetLine(
-            "interpolation", factor * systematics.interpolation_error(readout), "spline against linear"
-        ),
-        BudgetLine("mask", float(mask), "margin of three widths of the blur instead of two"),
         BudgetLine(
             "level", float(factor * volume * floor), "mean Δμ of the separator, over the layer's volume"
         ),
         *_stated_lines(context, charge),
     ]
     return asdict(charge_budget(lines))
+
+
+def _noise_lines(
+    sums: ProfileSums, readout: Float, noise: Sequence[StateNoise], factor: float
+) -> list[BudgetLine]:
+    counting = np.sqrt(sum(subset_variance(state.subset_means, readout) for state in noise))
+    shared = np.sqrt(sum(open_beam_readout_variance(sums, readout, state) for state in noise))
+    return [
+        BudgetLine("counting", float(factor * counting), "scatter between subsets of the views"),
+        BudgetLine("open beam", float(factor * shared), "open beam and gain drift, alike in every view"),
+    ]
+
+
+def _systematic_lines(
+    plan: ProfilePlan, readout: Float, errors: ErrorSources, factor: float
+) -> list[BudgetLine]:
+    found, excess = errors.systematics[1], factor * errors.log_blur_cm2
+    return [
+        BudgetLine("registration", factor * found.registration_error(plan, readout), "shift along the axis"),
+        BudgetLine("interpolation", factor * found.interpolation_error(readout), "spline against linear"),
+        BudgetLine(
+            "blur before logarithm",
+            abs(excess),
+            "from the steps at both faces and the width of the blur; the charge holds about "
+            f"{excess:+.2g} mAh of it, not taken off",
+        ),
+    ]
+
+
+def _wider_integral(context: RunContext, change: str, plan: ProfilePlan) -> float:
+    """∫Δμ dV with a wider margin, cm²."""
+    wider = plan_profile(
+        plan.layer, plan.shape, fwhm_mm=plan.fwhm_mm, margin_mm=3 * plan.fwhm_mm,
+        radius_mm=plan.layer.radius_mm + 3 * plan.fwhm_mm,
+    )  # fmt: skip
+    return volume_integral(change_sums(context, change, wider), plan.layer.voxel_size_mm)
 
 
 def _stated_lines(context: RunContext, charge: float) -> list[BudgetLine]:
@@ -105,7 +139,6 @@ def balance_facts(
     registered: Registered,
     scanned: Mapping[str, ScannedState],
     cathode: Mapping[str, Any],
-    sum_over: Sums,
 ) -> dict[str, Any]:
     """Charge of cathode, separator and anode; a layer behind starved rows is called not determinable."""
     layers = layer_settings(context)
@@ -119,7 +152,7 @@ def balance_facts(
     }
     for name in (layers.separator, layers.anode):
         if name is not None:
-            facts[name] = _layer_charge(context, change, stack, name, registered, scanned, sum_over)
+            facts[name] = _layer_charge(context, change, stack, name, registered, scanned)
     known = [entry["charge_mAh"] for entry in facts.values()]
     facts["sum_mAh"] = None if None in known or layers.anode is None else float(sum(known))
     return facts
@@ -132,7 +165,6 @@ def _layer_charge(
     name: str,
     registered: Registered,
     scanned: Mapping[str, ScannedState],
-    sum_over: Sums,
 ) -> dict[str, Any]:
     layers, shape = layer_settings(context), context.plan.state(context.study.reference).volume
     fwhm = resolution_mm(context, stack)
@@ -146,7 +178,7 @@ def _layer_charge(
             "determinable": False, "charge_mAh": None, "charge_standard_error_mAh": None,
             "reason": f"not determinable: {reason}",
         }  # fmt: skip
-    sums, voxel, factor = sum_over(context, change, plan), stack.voxel_size_mm, charge_factor(context)
+    sums, voxel, factor = change_sums(context, change, plan), stack.voxel_size_mm, charge_factor(context)
     delta_mu = open_image(context.store / "changes" / change / "delta_mu")
     sectors = sector_means(plan, delta_mu, layer_rows(plan))
     error = np.sqrt(subset_variance(sectors, integral_readout(sums, voxel)))

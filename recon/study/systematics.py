@@ -1,11 +1,13 @@
-"""What may be wrong with means over bins apart from noise: registration and interpolation."""
+"""What may be wrong with means over bins apart from noise: registration, interpolation, depth and blur."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
+from deltamu.recon.change.log_blur import FWHM_PER_SIGMA
 from deltamu.recon.change.profile_plan import ProfilePlan
 from deltamu.recon.change.uncertainty import registration_readout_error
 from deltamu.recon.study.comparison import Registered
@@ -27,11 +29,17 @@ class Systematics:
         Standard deviation of the displacement along the axis.
     interpolation_shift : (bin,) array
         How another interpolation would change the means, cm⁻¹.
+    depth_shift : (bin,) array
+        How the means change where depth 0 lies one standard error deeper, cm⁻¹.
+    blur_shift : (bin,) array
+        What the blur adds to the means, judged by blurring them once more, cm⁻¹.
     """
 
     moving_attenuation: Float
     shift_sigma_mm: float
     interpolation_shift: Float
+    depth_shift: Float
+    blur_shift: Float
 
     def registration_error(self, plan: ProfilePlan, readout: Float) -> float:
         """Error of Σ readout·(bin means) from the displacement."""
@@ -42,15 +50,23 @@ class Systematics:
         return float(abs(readout @ self.interpolation_shift))
 
     def readout_error(self, plan: ProfilePlan, readout: Float) -> float:
-        """Error of Σ readout·(bin means)."""
-        return float(np.hypot(self.registration_error(plan, readout), self.interpolation_error(readout)))
+        """Error of Σ readout·(bin means), each source moving all bins together."""
+        shared = (self.interpolation_shift, self.depth_shift, self.blur_shift)
+        parts = [self.registration_error(plan, readout), *(float(readout @ shift) for shift in shared)]
+        return float(np.linalg.norm(parts))
 
-    def covariance(self, plan: ProfilePlan) -> Float:
-        """(bin, bin) covariance: each of the two moves all bins together."""
+    def profile_covariance(self, plan: ProfilePlan) -> Float:
+        """(bin, bin) covariance of what the errors of the bins themselves hold: registration and interpolation."""
         moved = self.shift_sigma_mm * np.gradient(self.moving_attenuation, plan.depth_mm)
-        return np.asarray(
-            np.outer(moved, moved) + np.outer(self.interpolation_shift, self.interpolation_shift)
-        )
+        return _together(moved, self.interpolation_shift)
+
+    def place_covariance(self) -> Float:
+        """(bin, bin) covariance of what matters for the true layer: where depth 0 is, and the blur."""
+        return _together(self.depth_shift, self.blur_shift)
+
+
+def _together(*shifts: Float) -> Float:
+    return np.asarray(sum(np.outer(shift, shift) for shift in shifts), np.float64)
 
 
 def find_systematics(
@@ -59,11 +75,38 @@ def find_systematics(
     states: Sequence[str],
     plans: Sequence[ProfilePlan],
     moving: Sequence[Float],
+    means: Sequence[Float],
+    *,
+    surface_sigma_mm: float,
 ) -> list[Systematics]:
-    """Systematics of the bins of every plan."""
+    """Systematics of the bins of every plan.
+
+    Parameters
+    ----------
+    moving, means : sequences of (bin,) arrays
+        Attenuation of the moving state, and its change; one per plan.
+    surface_sigma_mm : float
+        Standard error of where depth 0 is.
+    """
     shift = _shift_sigma_mm(registered, states)
     to, origin = (interpolation_shifts(context, s, registered, plans) for s in states)
-    return [Systematics(moving[i], shift, to[i] - origin[i]) for i in range(len(plans))]
+    return [
+        Systematics(
+            moving[i],
+            shift,
+            to[i] - origin[i],
+            surface_sigma_mm * np.gradient(np.nan_to_num(means[i]), plan.depth_mm),
+            _blurred_again(plan, np.nan_to_num(means[i])),
+        )
+        for i, plan in enumerate(plans)
+    ]
+
+
+def _blurred_again(plan: ProfilePlan, mean: Float) -> Float:
+    """What another blur of the same width does to a profile; about what the first one did."""
+    width = float(np.median(np.diff(plan.edges_mm)))
+    blurred = gaussian_filter1d(mean, plan.fwhm_mm / FWHM_PER_SIGMA / width, mode="nearest")
+    return np.asarray(blurred - mean, np.float64)
 
 
 def _shift_sigma_mm(registered: Registered, states: Sequence[str]) -> float:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from deltamu.recon.cli import main
-from deltamu.recon.study.depth_profiles import axially_determined, without_numbers
+from deltamu.recon.study.profile_facts import axially_determined, without_numbers
 
 
 def test_every_state_of_the_change_must_be_determined():
