@@ -14,6 +14,7 @@ from deltamu.recon.change.uncertainty import readout_standard_error
 from deltamu.recon.study.change_evidence import shape_facts, transport_facts
 from deltamu.recon.study.charge_balance import charge_factor
 from deltamu.recon.study.comparison import layer_settings
+from deltamu.recon.study.cycled_charge import cycled_charges
 from deltamu.recon.study.error_sources import ErrorSources
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.systematics import Systematics
@@ -88,7 +89,7 @@ def charge_facts(
         "charge_standard_error_mAh": found.charge_standard_error_mAh,
         "charge_closure": None,
     }
-    cycled = lithium.charge_mah.get(change)
+    cycled = cycled_charges(context.study).get(change)
     if cycled:
         closure = charge_closure(found, cycled)
         facts |= {

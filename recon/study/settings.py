@@ -85,7 +85,20 @@ class Study(Section):
         for change in self.lithium.charge_mah:
             if change not in self.changes:
                 raise ValueError(f"lithium.charge_mah: '{change}' is not in changes")
+        self._check_cycler()
         return self
+
+    def _check_cycler(self) -> None:
+        cycler = self.lithium.cycler
+        if cycler is None:
+            return
+        if self.lithium.charge_mah:
+            raise ValueError("lithium: found charge_mah and a cycler's file; expected one of them")
+        for state in cycler.state_hours:
+            if state not in self.states:
+                raise ValueError(
+                    f"lithium.cycler.state_hours: no state '{state}'; {known_or_near(state, self.states)}"
+                )
 
     def _check_preprocess(self) -> None:
         if (self.preprocess.dose == "region") != (self.preprocess.dose_region is not None):
@@ -130,6 +143,11 @@ class Study(Section):
         given = self.states[state].black_body
         return None if given is None else (self.folder / given).resolve()
 
+    def cycler_path(self) -> Path | None:
+        """Absolute path of the cycler's record."""
+        given = self.lithium.cycler
+        return None if given is None else (self.folder / given.path).resolve()
+
     def scan_options(self, state: str) -> ScanOptions:
         """Reader options of a state's scan."""
         with naming(f"states.{state}"):
@@ -149,6 +167,8 @@ def settings_text(study: Study) -> str:
             state["dose_file"] = str(study.dose_path(name))
         if "black_body" in state:
             state["black_body"] = str(study.black_body_path(name))
+    if "cycler" in content["lithium"]:
+        content["lithium"]["cycler"]["path"] = str(study.cycler_path())
     content["output"] = str(study.output_dir)
     return tomlkit.dumps(content)
 

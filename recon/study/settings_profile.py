@@ -1,6 +1,6 @@
 """What is told of depth profiles and lithium."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -27,12 +27,25 @@ class ProfileSettings(Section):
         return regions
 
 
+class CyclerFileSettings(Section):
+    """The cycler's record, and when in it each state was scanned."""
+
+    path: str
+    # hours since the first record
+    state_hours: dict[str, Finite]
+    columns: dict[str, str] = Field(default_factory=dict)
+    decimal: Literal[".", ","] | None = None
+    encoding: str | None = None
+    current_sign: Literal[1, -1] = 1
+
+
 class LithiumSettings(Section):
     """The cross section that turns attenuation into lithium, and what the cycler counted."""
 
     wavelength_angstrom: Positive = 2.6
     li6_fraction: Fraction = 0.0759
     charge_mah: dict[str, Finite] = Field(default_factory=dict)
+    cycler: CyclerFileSettings | None = None
     cross_section_relative_error: Fraction | None = None
     scatter_relative_error: Fraction | None = None
     hardening_relative_error: Fraction | None = None

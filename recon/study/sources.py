@@ -8,6 +8,7 @@ from deltamu.recon.preprocess.dose import check_air_columns
 from deltamu.recon.scans.options import ScanOptions
 from deltamu.recon.scans.read import open_scan
 from deltamu.recon.scans.scan import Scan
+from deltamu.recon.study.cycled_charge import cycled_charges
 from deltamu.recon.study.plan import StatePlan
 from deltamu.recon.study.settings import Study
 from deltamu.recon.volumes.read import read_volume
@@ -42,7 +43,7 @@ def open_sources(study: Study) -> dict[str, Source]:
 
 
 def look_at_sources(study: Study, sources: Mapping[str, Source]) -> None:
-    """Look at every file, the flats and the darks, and the columns that the settings name.
+    """Look at every file, the flats and the darks, the cycler's record, and the columns that the settings name.
 
     Raises
     ------
@@ -58,6 +59,7 @@ def look_at_sources(study: Study, sources: Mapping[str, Source]) -> None:
                 _check_columns(study, name, source.shape[2])
                 # those of one state at a time are enough to hold
                 source.forget_references()
+    cycled_charges(study)
 
 
 def state_plans(sources: Mapping[str, Source]) -> tuple[StatePlan, ...]:

@@ -184,6 +184,9 @@ def _lithium(draft: StudyDraft) -> str:
         )
     else:
         lines.append('# charge_mah = {"discharged-pristine" = 4.6}   # counted by the cycler')
+        lines.append(
+            '# cycler = {path = "cycler.csv", state_hours = {pristine = 0.0, discharged = 10.5}}   # or its record: time, current'
+        )
     lines.append(
         "# cross_section_relative_error = 0.02   # enters the error budget of the charge; scatter_…, hardening_… likewise"
     )
