@@ -11,17 +11,15 @@ replaced although no hit was there.
 """
 
 import argparse
-import json
-import platform
-import statistics
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import import_module, metadata
 from pathlib import Path
 
 import numpy as np
+from side_by_side import RESULTS, in_turn, machine, write_results
 
 from deltamu.kernels.backend import thread_count
 from deltamu.recon.preprocess.correction import correct_frames
@@ -31,7 +29,6 @@ from deltamu.recon.scans.read import scan_from_arrays
 from deltamu.recon.simulate.detector import expose, make_detector
 from deltamu.recon.simulate.presets import Beam, Instrument, Preset
 
-RESULTS = Path(__file__).parent / "results"
 COUNTS, PIXEL_MM = 6000.0, 0.027
 # lines of the cell over the height: electrolyte, a nearly opaque anode, electrolyte, cathode, steel; cm⁻¹
 LAYERS = (2.568, 10.2, 2.568, 2.3, 1.286)
@@ -166,23 +163,18 @@ def measure(case, rounds, *, stripes):
         algotom_chain(case, stripes, same_steps=True),
     ]
     results = [chain.correct(case.raw) for chain in chains]
-    times = {chain.name: [] for chain in chains}
-    for _ in range(rounds):
-        for chain in chains:
-            wall, cpu = time.perf_counter(), time.process_time()
-            chain.correct(case.raw)
-            times[chain.name].append((time.perf_counter() - wall, time.process_time() - cpu))
-    ours = np.array(times[chains[0].name])
+    times = in_turn({chain.name: partial(chain.correct, case.raw) for chain in chains}, rounds)
+    ours = times[chains[0].name]
     return [summarise(*pair, case, times, ours, stripes) for pair in zip(chains, results, strict=True)]
 
 
 def summarise(chain, result, case, times, ours, stripes):
-    wall = [pair[0] for pair in times[chain.name]]
-    ratios = np.median(np.array(times[chain.name]) / ours, axis=0)
+    wall = times[chain.name][:, 0]
+    ratios = np.median(times[chain.name] / ours, axis=0)
     left, lost = (None, None) if stripes else quality(result, case)
     return Measurement(
-        chain.name, chain.does, stripes, round(case.raw.size / statistics.median(wall) / 1e6, 1),
-        round(float(ratios[0]), 2), round(float(ratios[1]), 2), left, lost, [round(t, 4) for t in wall],
+        chain.name, chain.does, stripes, round(case.raw.size / float(np.median(wall)) / 1e6, 1),
+        round(float(ratios[0]), 2), round(float(ratios[1]), 2), left, lost, [round(float(t), 4) for t in wall],
     )  # fmt: skip
 
 
@@ -191,18 +183,6 @@ def quality(result, case):
     plenty = (case.expected < 4) & ~case.correction.bad_pixels
     pulls = ((result - case.expected) / case.sigma)[plenty]
     return int(np.count_nonzero(~(pulls > -LEFT_SIGMAS))), round(100 * float(np.mean(pulls > LEFT_SIGMAS)), 4)
-
-
-def machine():
-    """What the numbers were measured on."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
-    versions = {name: metadata.version(name) for name in ("deltamu", "algotom", "numpy", "scipy")}
-    return {
-        "processor": model or platform.machine(), "threads": thread_count(),
-        "system": platform.platform(terse=True), "python": platform.python_version(), **versions,
-    }  # fmt: skip
 
 
 def table(measurements, facts, shape):
@@ -228,7 +208,10 @@ def parse_arguments(arguments):
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--toy", action="store_true", help="a tiny case: does it run")
     parser.add_argument("--output", type=Path, default=RESULTS)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.toy:
+        options.frames, options.rounds = 8, 1
+    return options
 
 
 def main(arguments=None):
@@ -238,14 +221,10 @@ def main(arguments=None):
     measurements = measure(case, options.rounds, stripes=False)
     # sorting takes long and scatters little
     measurements += measure(case, min(options.rounds, 2), stripes=True)
-    facts = machine()
-    report = table(measurements, facts, case.raw.shape)
-    print(report)
-    options.output.mkdir(parents=True, exist_ok=True)
+    facts = {**machine(), "algotom": metadata.version("algotom")}
     name = "preprocess_toy" if options.toy else "preprocess"
     record = {"machine": facts, "measurements": [asdict(m) for m in measurements]}
-    (options.output / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
-    (options.output / f"{name}.md").write_text(report)
+    write_results(options.output, name, record, table(measurements, facts, case.raw.shape))
 
 
 if __name__ == "__main__":

@@ -53,3 +53,14 @@ def test_interval_coverage(toy_run):
     assert set(record["coverage_95_percent"]) == {"adjoint", "jackknife", "jackknife_without_open_beam"}
     assert record["voxel_sigma_over_sample"] == pytest.approx(1, abs=0.3)
     assert report.startswith("# How often 95 %")
+
+
+@pytest.mark.slow
+def test_preprocess(toy_run):
+    pytest.importorskip("algotom.prep.correction")
+    record, report = toy_run("preprocess")
+    ours, fewest, same = (m for m in record["measurements"] if not m["stripes"])
+    # hits go, and good pixels stay in both chains of the same steps
+    assert ours["left"] <= min(fewest["left"], same["left"])
+    assert max(ours["lost_percent"], same["lost_percent"]) < 0.05
+    assert report.startswith("# From raw frames")
