@@ -102,6 +102,13 @@ class Casing:
         # rays that miss the cylinder run from +inf to −inf
         return np.maximum(high - low, 0) / np.float32(10)
 
+    def in_notch(self, points_mm: Float) -> NDArray[np.bool_]:
+        """Whether points (..., 3), (z, y, x) in the sample, lie in the notch."""
+        z, y, x = np.moveaxis(points_mm @ _notch_rotation().T, -1, 0)
+        half, outer = NOTCH_SIDE_MM / 2, self.cell.housing_mm
+        beside = (np.abs(z - NOTCH_HEIGHT_MM) < half) & (np.abs(y) < half)
+        return np.asarray(beside & (x > outer - NOTCH_SIDE_MM) & (np.hypot(x, y) < outer))
+
     def notch_shadow(self, theta: float) -> tuple[float, float, float, float]:
         """Rectangle (v start, v stop, u start, u stop) in mm outside which no ray meets the notch."""
         center = np.array([NOTCH_HEIGHT_MM, 0.0, self.cell.housing_mm - NOTCH_SIDE_MM / 2])

@@ -70,7 +70,7 @@ def fbp_onto(
     other angles and a centre for each view; otherwise by direct back-projection.
     """
     views, theta = check_views(line_integrals, angles, center=center, pixel_size_mm=pixel_size_mm)
-    geometry, shape = _seen_from_reference(
+    geometry, shape = seen_from_reference(
         views.shape, theta, transform, center, pixel_size_mm, reference_shape, z_range, first_row
     )
     options: dict[str, Any] = {
@@ -87,7 +87,7 @@ def fbp_onto(
     return fbp(views, turned, center=centers, pixel_size_mm=pixel_size_mm, size=shape[1], **options)
 
 
-def _seen_from_reference(
+def seen_from_reference(
     views_shape: tuple[int, ...],
     angles: NDArray[np.float64],
     transform: RigidTransform,
@@ -97,7 +97,7 @@ def _seen_from_reference(
     z_range: tuple[int, int] | None,
     first_row: int,
 ) -> tuple[ScanGeometry, Shape]:
-    """How the views see the wanted planes of the reference, and their shape."""
+    """How the views see the wanted planes of the reference, and their shape; the arguments of `fbp_onto`."""
     rows, columns = views_shape[1:]
     z, y, x = reference_shape or (first_row + rows, columns, columns)
     start, stop = z_range or (0, z)

@@ -105,6 +105,134 @@ class TotalVariation:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """A penalty on what differs from a reference: penalty(x − reference).
+
+    Attributes
+    ----------
+    penalty : Penalty
+    reference : (z, y, x) float32 array
+    """
+
+    penalty: Penalty
+    reference: Array
+
+    @property
+    def planar(self) -> bool:
+        """As the penalty."""
+        return self.penalty.planar
+
+    def value(self, volume: Array) -> Float:
+        """Of every slice."""
+        return self.penalty.value(volume - self.reference)
+
+    def proximal(self, bounds: Bounds) -> Proximal:
+        """That of the penalty, moved to the reference; bounds need a sum with `Unpenalised`.
+
+        Raises
+        ------
+        InputError
+            If there are bounds: on the difference they would be another number in every voxel.
+        """
+        if not bounds.allow_all:
+            raise InputError("bounds: a penalty on a difference knows none; add it to one that does by Sum")
+        inner_step = self.penalty.proximal(bounds)
+        return lambda volume, step: self.reference + inner_step(volume - self.reference, step)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Two penalties at once; the bounds are kept by the second.
+
+    Attributes
+    ----------
+    first, second : Penalty
+    sweeps : int
+        Of the proximal operator over both, which starts where it ended the last time.
+
+    References
+    ----------
+    H. H. Bauschke, P. L. Combettes, "A Dykstra-like algorithm for two monotone operators", Pac. J. Optim. 4 (2008).
+    """
+
+    first: Penalty
+    second: Penalty
+    sweeps: int = 1
+
+    @property
+    def planar(self) -> bool:
+        """Whether neither couples slices."""
+        return self.first.planar and self.second.planar
+
+    def value(self, volume: Array) -> Float:
+        """Of every slice."""
+        return self.first.value(volume) + self.second.value(volume)
+
+    def proximal(self, bounds: Bounds) -> Proximal:
+        """The two in turn, each on what the other leaves; it remembers what the second took away."""
+        one, two = self.first.proximal(Bounds()), self.second.proximal(bounds)
+        taken: Array | None = None
+
+        def apply(volume: Array, step: float) -> Array:
+            nonlocal taken
+            result = volume
+            for _ in range(self.sweeps):
+                left = volume if taken is None else volume - taken
+                rest = volume - (left - one(left, step))
+                result = two(rest, step)
+                taken = rest - result
+            return result
+
+        return apply
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """Volumes behind each other along z, each with a penalty and bounds of its own; as many slices of each.
+
+    Attributes
+    ----------
+    parts : tuple of Penalty
+    bounds : tuple of Bounds
+        Of every part, beside those of the problem.
+    """
+
+    parts: tuple[Penalty, ...]
+    bounds: tuple[Bounds, ...]
+    planar = False
+
+    def __post_init__(self) -> None:
+        if len(self.parts) != len(self.bounds):
+            raise InputError(
+                f"bounds: found {len(self.bounds)}, expected one for each of {len(self.parts)} parts"
+            )
+
+    def value(self, volume: Array) -> Float:
+        """Of every slice."""
+        volumes = np.split(volume, len(self.parts))
+        return np.concatenate([part.value(v) for part, v in zip(self.parts, volumes, strict=True)])
+
+    def proximal(self, bounds: Bounds) -> Proximal:
+        """Those of the parts.
+
+        Raises
+        ------
+        InputError
+            If there are bounds that would hold for all parts alike.
+        """
+        if not bounds.allow_all:
+            raise InputError("bounds: every part of a stack has its own")
+        steps = [part.proximal(own) for part, own in zip(self.parts, self.bounds, strict=True)]
+
+        def apply(volume: Array, step: float) -> Array:
+            volumes = np.split(volume, len(steps))
+            moved = [one(v, step) for one, v in zip(steps, volumes, strict=True)]
+            return array_module(volume).concatenate(moved)  # type: ignore[no-any-return]
+
+        return apply
+
+
+@dataclass(frozen=True)
 class Tikhonov:
     """½ strength ‖x − reference‖².
 

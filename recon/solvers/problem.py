@@ -37,6 +37,11 @@ class Bounds:
         if self.support is not None and self.support.dtype != np.bool_:
             raise InputError(f"support: found {self.support.dtype}, expected bool")
 
+    @property
+    def allow_all(self) -> bool:
+        """Whether a voxel may be anything."""
+        return self.support is None and self.lower == -np.inf and self.upper == np.inf
+
     def project(self, volume: Array) -> Array:
         """The nearest volume that keeps them; the same array when it already does without a look."""
         bounded = volume
