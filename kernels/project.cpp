@@ -109,7 +109,8 @@ DELTAMU_DISPATCH void project_strip(const SliceBlock &volume, const View &view, 
         for (Index j = first; j < last; ++j) {
             const double u = start + slope * static_cast<double>(j);
             if (!(u > -1 && u < end)) continue;
-            const Index i = static_cast<Index>(u + 1) - 1;
+            // u + 1 may be rounded up to `end` + 1, beyond the rim
+            const Index i = std::min(static_cast<Index>(u + 1), across_size) - 1;
             const Slices *sample = origin + j * march_stride + i * across_stride;
             add_between(sum, sample[0], sample[across_stride], static_cast<float>(u - static_cast<double>(i)));
         }

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deltamu.recon.errors import InputError
@@ -24,6 +24,8 @@ ADJOINT = 1e-6
     size=st.integers(1, 40),
     seed=st.integers(0, 99),
 )
+@example(views=1, rows=1, columns=33, size=31, seed=0)
+@example(views=7, rows=1, columns=1, size=17, seed=1)
 def test_transpose_is_exact(views, rows, columns, size, seed):
     rng = np.random.default_rng(seed)
     angles = rng.uniform(-4, 4, views)
@@ -58,6 +60,10 @@ def scan(shape, detector_shape, angles, *, cone=False, **options):
     cone=st.booleans(),
     seed=st.integers(0, 99),
 )
+@example(views=1, shape=(7, 9, 11), detector_shape=(1, 13), tilt=0.0, cone=True, seed=0)
+@example(views=1, shape=(1, 11, 9), detector_shape=(9, 1), tilt=12.0, cone=True, seed=1)
+@example(views=5, shape=(11, 1, 9), detector_shape=(7, 13), tilt=12.0, cone=False, seed=2)
+@example(views=5, shape=(1, 1, 1), detector_shape=(9, 13), tilt=0.3, cone=True, seed=3)
 def test_transpose_is_exact_in_every_geometry(views, shape, detector_shape, tilt, cone, seed):
     rng = np.random.default_rng(seed)
     geometry = scan(
