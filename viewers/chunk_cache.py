@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,7 @@ class ChunkCache:
         self._blocks: OrderedDict[Hashable, Block] = OrderedDict()
         self._bytes = 0
         self._guard = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
-        self._pending: Future[object] | None = None
+        self._filling: threading.Thread | None = None
 
     @property
     def nbytes(self) -> int:
@@ -60,16 +59,21 @@ class ChunkCache:
     def fill_later(self, work: Callable[[], object]) -> None:
         """Do work that fills the cache in the background; dropped while earlier work is going on."""
         with self._guard:
-            if self._pending is not None and not self._pending.done():
+            if self._filling is not None and self._filling.is_alive():
                 return
-            self._pool = self._pool or ThreadPoolExecutor(1, "deltamu chunks")
-            # an error in it is told to who asks for the same chunk
-            self._pending = self._pool.submit(work)
+            self._filling = threading.Thread(target=_quietly, args=(work,), name="deltamu chunks")
+            self._filling.start()
 
     def wait(self) -> None:
         """Wait for the work in the background."""
-        if self._pending is not None:
-            self._pending.exception()
+        if self._filling is not None:
+            self._filling.join()
+
+
+def _quietly(work: Callable[[], object]) -> None:
+    # who asks for the same chunk is told of the error
+    with suppress(Exception):
+        work()
 
 
 SHARED = ChunkCache()

@@ -22,6 +22,7 @@ WIDGETS = {
     "prepare": "Prepare",
     "registration": "Registration check",
     "run": "Run",
+    "kymograph": "Kymograph",
 }
 
 
@@ -49,11 +50,11 @@ def _view(options: argparse.Namespace) -> int:
     check_display()
     viewer = napari.Viewer(title="deltamu")
     from deltamu.viewers.napari_layers import add_opened
-    from deltamu.viewers.shortcuts import bind_keys
+    from deltamu.viewers.shortcuts import make_at_home
 
     viewer.window.resize(*WINDOW)
     add_opened(viewer, opened)
-    bind_keys(viewer)
+    make_at_home(viewer)
     for name in options.widget:
         viewer.window.add_plugin_dock_widget("deltamu", WIDGETS[name])
     if options.screenshot is None:

@@ -14,6 +14,8 @@ OURS = "deltamu"
 # Okabe and Ito (2008): told apart by the colour-blind
 LABEL_COLORS = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#999999")
 OUTLINE_PIXELS = 2
+LINE_MM = 0.015
+STUDY_ROLES = ("state", "registered", "change", "significance", "layers")
 
 
 def layer_data(layer: Layer, *, output: str | None = None) -> LayerData:
@@ -87,8 +89,33 @@ def our_layers(viewer: "Viewer", role: str, *, subject: str | None = None) -> It
 
 def study_of(viewer: "Viewer") -> str | None:
     """Output folder of the study that is open; None where there is none."""
-    outputs = (layer.metadata.get(OURS, {}).get("output") for layer in viewer.layers)
-    return next((output for output in outputs if output), None)
+    return _output(viewer, STUDY_ROLES)
+
+
+def series_of(viewer: "Viewer") -> str | None:
+    """Output folder of the series of radiographs that is open; None where there is none or it was not computed."""
+    return _output(viewer, ("series",))
+
+
+def _output(viewer: "Viewer", roles: tuple[str, ...]) -> str | None:
+    known = (layer.metadata.get(OURS) for layer in viewer.layers)
+    return next((str(k["output"]) for k in known if k and k["output"] and k["role"] in roles), None)
+
+
+def show_line(viewer: "Viewer", name: str, line_mm: Any) -> None:
+    """Show a line, (point, 2) in mm along the last two axes, in a layer of its own."""
+    layer = next((layer for layer in our_layers(viewer, "cursor") if layer.name == name), None)
+    if layer is not None:
+        layer.data = [(line_mm, "path")]
+        return
+    known = {"role": "cursor", "subject": "", "output": None}
+    selected = list(viewer.layers.selection)
+    viewer.add_shapes(
+        [line_mm], shape_type="path", ndim=2, name=name, edge_color="#F0E442", edge_width=LINE_MM, units=("mm", "mm"),
+        metadata={OURS: known},
+    )  # fmt: skip
+    # the mouse still belongs to what was selected
+    viewer.layers.selection = selected
 
 
 def _label_options(layer: Layer) -> dict[str, Any]:

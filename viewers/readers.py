@@ -6,6 +6,7 @@ from pathlib import Path
 from deltamu.recon.errors import DeltamuError
 from deltamu.viewers.napari_layers import LayerData, layer_data, tell
 from deltamu.viewers.opening import looks_like_ours, open_path
+from deltamu.viewers.shortcuts import make_at_home
 
 NOTHING: list[LayerData] = [(None,)]  # type: ignore[list-item]
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
@@ -19,6 +20,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     """Read a path, or several; what cannot be read becomes a sentence in the window."""
+    from napari import current_viewer
     from napari.utils.notifications import show_error
 
     layers: list[LayerData] = []
@@ -30,4 +32,7 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
             continue
         layers += [layer_data(layer, output=opened.output) for layer in opened.layers]
         tell(opened.notes)
+    viewer = current_viewer()
+    if layers and viewer is not None:
+        make_at_home(viewer)
     return layers or NOTHING

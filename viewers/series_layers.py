@@ -11,6 +11,7 @@ from deltamu.viewers.lazy_array import LazyArray
 from deltamu.viewers.scan_layers import ScanFrames, frame_limits, mean_frame
 
 MINUTE_S = 60.0
+STORE = "series.zarr"
 # steps that differ by more than this part of the usual one make the slider's times approximate
 UNEVEN = 0.1
 
@@ -23,7 +24,9 @@ def series_layers(path: Path) -> Opened:
     InputError
         If the series or its settings are wrong.
     """
-    series = open_sources(read_series_study(path)).series
+    study = read_series_study(path)
+    series = open_sources(study).series
+    output = _results(path, study.output_dir)
     _, rows, columns = series.shape
     pixel, step = series.pixel_size_mm, series.step_s / MINUTE_S
     frames = LazyArray(ScanFrames(series), (1, rows, columns), (str(path), series.fingerprint))
@@ -41,4 +44,12 @@ def series_layers(path: Path) -> Opened:
     notes = list(series.notes)
     if np.any(np.abs(np.diff(series.times_s) - series.step_s) > UNEVEN * series.step_s):
         notes.append(f"{series.name}: the frames are unevenly spaced in time; the slider counts usual steps")
-    return Opened(series.name, tuple(layers), tuple(notes))
+    if output is None:
+        notes.append(f"{series.name}: has not been computed yet; `deltamu operando {path}`")
+    return Opened(series.name, tuple(layers), tuple(notes), output)
+
+
+def _results(path: Path, stated: Path) -> str | None:
+    """Folder with the results: the one that was opened, which may have been moved, or the one of the settings."""
+    opened = path if path.is_dir() else path.parent
+    return next((str(folder) for folder in (opened, stated) if (folder / STORE).is_dir()), None)

@@ -162,6 +162,11 @@ def _registration(draft: StudyDraft) -> str:
     lines.append(
         "# correct_scale = true          # bring states onto the scale of the reference by gain and offset of these parts"
     )
+    moving = [name for name in draft.states if name != draft.reference]
+    if moving:
+        lines.append(
+            f"# start = {{{moving[0]} = [0.1, 0.0, 0.0, 0.5, 0.0, 0.0]}}   # where the search begins: shift (z, y, x) in mm and turn in degrees"
+        )
     lines += ["", "[profile]", "core_fraction = 0.8            # of the pellet's radius that is averaged"]
     lines.append(
         "# blur_fwhm_um = 45.0          # resolution along the axis, as fitted to the surfaces when not given\n"

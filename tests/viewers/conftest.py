@@ -2,11 +2,14 @@
 
 import importlib.util
 import json
+import logging
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,15 +106,48 @@ def why_no_window() -> str:
     return ""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Warnings that our code causes, a deprecated name of napari for one, are errors here."""
+    folder = Path(__file__).parent
+    for item in items:
+        if folder in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings(r"error:::deltamu\.viewers"))
+
+
 @pytest.fixture
-def viewer(request: pytest.FixtureRequest) -> Iterator[object]:
-    """A real window of napari that is closed again."""
+def viewer(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[object]:
+    """A real window of napari; after the test nothing of it may be left, and nobody may have complained."""
     reason = why_no_window()
     if reason:
         pytest.skip(reason)
-    request.getfixturevalue("qtbot")
+    qtbot, qtlog = request.getfixturevalue("qtbot"), request.getfixturevalue("qtlog")
     import napari
 
+    before = set(threading.enumerate())
     shown = napari.Viewer(show=True)
     yield shown
-    shown.close()
+    # a test may have closed it
+    if napari.current_viewer() is shown:
+        check_graphics(shown)
+        shown.close()
+    qtbot.waitUntil(lambda: not left_over(before), timeout=10_000)
+    assert [record.message for record in qtlog.records if record.log_type_name not in ("DEBUG", "INFO")] == []
+    said = [
+        record
+        for record in caplog.get_records("call")
+        if record.name.startswith(("vispy", "napari", "deltamu.viewers"))
+    ]
+    assert [record.getMessage() for record in said if record.levelno >= logging.WARNING] == []
+
+
+def check_graphics(viewer: Any) -> None:
+    """Draw once more, and ask OpenGL whether anything went wrong so far."""
+    from vispy.gloo import gl
+
+    viewer.screenshot(canvas_only=True, flash=False)
+    gl.check_error("after the test")
+
+
+def left_over(before: set[threading.Thread]) -> list[threading.Thread]:
+    """Threads that are new and would keep the program from ending."""
+    return [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]

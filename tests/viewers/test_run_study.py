@@ -5,6 +5,8 @@ import threading
 
 import pytest
 
+from deltamu.recon.study.journal import finished_pieces
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -23,7 +25,7 @@ def test_stopped_half_way_it_keeps_its_pieces_and_continues(viewer, fresh, qtbot
     widget = dock(viewer)
     widget.path.setText(str(fresh / "study.toml"))
     stages = []
-    widget.told.connect(lambda stage, *rest: stages.append(stage))
+    widget.signals.told.connect(lambda stage, *rest: stages.append(stage))
     widget.start_button.click()
     assert not widget.start_button.isEnabled()
     qtbot.waitUntil(lambda: "reconstruct" in stages, timeout=240_000)
@@ -37,7 +39,7 @@ def test_stopped_half_way_it_keeps_its_pieces_and_continues(viewer, fresh, qtbot
     qtbot.waitUntil(lambda: not widget.running, timeout=240_000)
     assert widget.how == "done", widget.message.text()
     assert (fresh / "result" / "journal.jsonl").read_bytes().startswith(kept)
-    assert not [thread for thread in threading.enumerate() if thread.name == "deltamu run"]
+    assert not running_threads()
     widget.open_button.click()
     assert any(layer.name.startswith("Δμ") for layer in viewer.layers)
 
@@ -53,9 +55,20 @@ def test_wrong_settings_are_told_in_words(viewer, tmp_path, qtbot):
     assert "Traceback" not in widget.message.text()
 
 
-def test_closing_the_window_leaves_no_thread(viewer, fresh, qtbot):
+def test_closing_the_window_stops_the_run_and_loses_nothing(viewer, fresh, qtbot):
     widget = dock(viewer)
     widget.path.setText(str(fresh / "study.toml"))
+    stages = []
+    widget.signals.told.connect(lambda stage, *rest: stages.append(stage))
     widget.start()
-    widget.stop_and_wait()
-    assert not [thread for thread in threading.enumerate() if thread.name == "deltamu run"]
+    qtbot.waitUntil(lambda: "preprocess" in stages, timeout=240_000)
+    viewer.close()
+    qtbot.waitUntil(lambda: not running_threads(), timeout=120_000)
+    pieces = finished_pieces(fresh / "result" / "journal.jsonl")
+    assert pieces > 0
+    assert not (fresh / "result" / "summary.json").exists()
+    assert not list((fresh / "result").rglob("*.partial"))
+
+
+def running_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "deltamu run"]

@@ -135,3 +135,22 @@ def test_the_sample_is_in_the_menu_and_opens(viewer, demo_folder, qtbot, monkeyp
     monkeypatch.setattr(samples, "sample_folder", lambda: demo_folder)
     viewer.open_sample("deltamu", "tiny")
     assert study_of(viewer) == str(demo_folder / "result")
+
+
+def test_a_dropped_study_brings_its_help_into_the_menu(viewer, small_study, qtbot):
+    from qtpy.QtWidgets import QApplication, QMessageBox
+
+    from deltamu.viewers.shortcuts import HELP_ENTRY
+
+    for _ in range(2):
+        viewer.open(str(small_study), plugin="deltamu")
+    (entry,) = [action for action in viewer.window.help_menu.actions() if action.text() == HELP_ENTRY]
+    entry.trigger()
+    (box,) = [widget for widget in QApplication.topLevelWidgets() if isinstance(widget, QMessageBox)]
+    assert box.isVisible()
+    for word in ("Alt-N", "Kymograph", "deltamu run"):
+        assert word in box.text()
+    box.close()
+    qtbot.waitUntil(
+        lambda: not [w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox)], timeout=5000
+    )

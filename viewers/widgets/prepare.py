@@ -1,5 +1,6 @@
 """Widget: judge centre, tilt and corrections of a scan on live slices, and write them into a study."""
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,9 @@ class Prepare(QWidget):
         self.trials: TrialSlices | None = None
         self.found: CenterResult | None = None
         self.worker: Any = None
-        self._stop = False
+        closed = threading.Event()
+        self._closed = closed
+        self.destroyed.connect(lambda: closed.set())
         self._build()
 
     def load(self) -> None:
@@ -123,7 +126,7 @@ class Prepare(QWidget):
     def _read(self, path: Path) -> Any:
         """Work of the thread: rows and automatic values, or the sentence why not."""
         try:
-            trials = TrialSlices(read_scan(path), cancel=lambda: self._stop)
+            trials = TrialSlices(read_scan(path), cancel=self._closed.is_set)
             return trials, trials.find_center()
         except DeltamuError as error:
             return str(error)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -24,6 +24,21 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 
+class RunSignals(QObject):
+    """What the thread of a run says to the window; outlives the widgets that listen.
+
+    Signals
+    -------
+    told(str, str, int, int)
+        Stage, state, pieces done and in all.
+    ended(str, str)
+        How, and a text, as of `RunSession`.
+    """
+
+    told = Signal(str, str, int, int)
+    ended = Signal(str, str)
+
+
 class RunStudy(QWidget):
     """Runs a study.toml in the background; the window stays usable.
 
@@ -37,10 +52,8 @@ class RunStudy(QWidget):
     message : QLabel
     how : str
         How the last run ended: "", "done", "cancelled" or "failed".
+    signals : RunSignals
     """
-
-    told = Signal(str, str, int, int)
-    ended = Signal(str, str)
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__()
@@ -49,8 +62,11 @@ class RunStudy(QWidget):
         self.how = ""
         self.output: Path | None = None
         self._build()
-        self.told.connect(self._show_progress)
-        self.ended.connect(self._show_end)
+        self.signals = RunSignals()
+        self.signals.told.connect(self._show_progress)
+        self.signals.ended.connect(self._show_end)
+        # the window that holds this widget does not tell it that it closes, it only destroys it
+        self.destroyed.connect(lambda: self.stop_and_wait())
         output = study_of(napari_viewer)
         if output is not None and (Path(output) / "study.toml").is_file():
             self.path.setText(str(Path(output) / "study.toml"))
@@ -65,11 +81,8 @@ class RunStudy(QWidget):
         if self.running:
             return
         self.how = ""
-
-        def tell(stage: str, state: str, done: int, total: int) -> None:
-            self.told.emit(stage, state, done, total)
-
-        self.session = RunSession(Path(self.path.text()), progress=tell, ended=self.ended.emit)
+        told, ended = self.signals.told, self.signals.ended
+        self.session = RunSession(Path(self.path.text()), progress=told.emit, ended=ended.emit)
         self._enable(running=True)
         self.message.setText("started")
         self.session.start()
@@ -89,15 +102,11 @@ class RunStudy(QWidget):
                 self.message.setText(str(error))
 
     def stop_and_wait(self) -> None:
-        """Stop the run and wait for its thread; for closing the window."""
+        """Stop the run, and wait for its thread so that the piece at work is kept; for closing the window."""
         if self.session is not None:
             self.session.cancel()
             self.session.wait()
             self.session = None
-
-    def closeEvent(self, event: object) -> None:
-        """Leave no thread behind."""
-        self.stop_and_wait()
 
     def _build(self) -> None:
         self.path = QLineEdit()

@@ -16,13 +16,21 @@ NO_STUDY = "No study is open. Drag the output folder of a study into the window,
 
 
 class StudyWidget(QWidget):
-    """A widget about the study that is open; `message` says why it shows nothing."""
+    """A widget about the study that is open; `message` says why it shows nothing.
+
+    Attributes
+    ----------
+    nothing_open : str
+        The sentence where there is no study.
+    """
+
+    nothing_open = NO_STUDY
 
     def __init__(self, napari_viewer: "Viewer") -> None:
         super().__init__()
         self.viewer = napari_viewer
         self.output: str | None = None
-        self.message = QLabel(NO_STUDY)
+        self.message = QLabel(self.nothing_open)
         self.message.setWordWrap(True)
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.body = QWidget()
@@ -36,16 +44,20 @@ class StudyWidget(QWidget):
 
     def follow(self, event: Any = None) -> None:
         """Open the study that the viewer shows, if it is another one than before."""
-        output = study_of(self.viewer)
+        output = self.find_output()
         if output == self.output:
             return
         self.output = output
         try:
             if output is not None:
                 self.open_study(Path(output))
-            self.say("" if output is not None else NO_STUDY)
+            self.say("" if output is not None else self.nothing_open)
         except DeltamuError as error:
             self.say(str(error))
+
+    def find_output(self) -> str | None:
+        """Output folder of the study that is open; None where there is none."""
+        return study_of(self.viewer)
 
     def open_study(self, output: Path) -> None:
         """Show a study; a subclass says how."""

@@ -3,6 +3,7 @@
 In the manner of Figures 2e to 2g and 3d of Cao et al., MRS Bulletin (2023), doi 10.1557/s43577-023-00611-7.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,16 +21,25 @@ def draw_kymographs(content: SeriesContent) -> "Figure":
     """Draw the voltage over one kymograph per region, with layers, events and charge as a second axis."""
     count = len(content.regions)
     figure = new_figure(sheet_width(), 1.3 * content.has_cycler + max(1.9 * count, 2.4) + 0.5)
+    fill_with_kymographs(figure, content, content.regions)
+    return figure
+
+
+def fill_with_kymographs(
+    figure: "Figure", content: SeriesContent, regions: Sequence[str]
+) -> "tuple[Axes, ...]":
+    """Draw the voltage, where there is one, over the kymographs of some regions; return their axes."""
+    count = len(regions)
     ratios = [0.62] * content.has_cycler + [1.0] * count
     axes = np.atleast_1d(figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios))
     panels = axes[-count:]
     if content.has_cycler:
         show_voltage(axes[0], content)
-    shown = _show_all(panels, content)
+    shown = _show_all(panels, content, regions)
     bar = figure.colorbar(shown, ax=list(panels), label=_bar_label(count), extend="both", pad=0.01, aspect=30)
     dress_ratio_bar(bar)
     panels[-1].set_xlabel("time (h)")
-    return figure
+    return tuple(axes)
 
 
 def _bar_label(panels: int) -> str:
@@ -48,9 +58,9 @@ def describe_kymographs(content: SeriesContent) -> str:
     )
 
 
-def _show_all(panels: Any, content: SeriesContent) -> Any:
+def _show_all(panels: Any, content: SeriesContent, regions: Sequence[str]) -> Any:
     top, bottom = content.shown_mm
-    kymographs = {name: content.arrays[f"kymograph/{name}/ratio"] for name in content.regions}
+    kymographs = {name: content.arrays[f"kymograph/{name}/ratio"] for name in regions}
     rows = slice(int(top / content.pixel_mm), int(np.ceil(bottom / content.pixel_mm)))
     norm = ratio_norm([kymograph[:, rows] for kymograph in kymographs.values()])
     shown = None
