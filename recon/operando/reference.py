@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.recon.errors import InputError
+from deltamu.recon.operando.beam_hardening import Linearisation, fit_casing
 from deltamu.recon.operando.drift import DriftReference, drift_reference
 from deltamu.recon.operando.frame_chain import stream
 from deltamu.recon.operando.series import Series
@@ -14,6 +15,7 @@ from deltamu.recon.operando.stack_geometry import StackGeometry
 from deltamu.recon.operando.strips import Strips, equal_chord_strips, symmetry_axis
 from deltamu.recon.operando.zones import Region, Zone, inert_rows
 from deltamu.recon.preprocess.correction import Correction
+from deltamu.recon.preprocess.hardening import Hardening
 
 Float32 = NDArray[np.float32]
 Float = NDArray[np.float64]
@@ -37,6 +39,8 @@ class Stack:
         Largest spread of an interface along the beam.
     collimation_mm : float
         Diameter of the geometric blur.
+    casing_mm : tuple of float
+        Outer radii of the shells around the pellet; none where the casing is not to be told from the cell.
     """
 
     names: tuple[str, ...]
@@ -46,6 +50,34 @@ class Stack:
     axis_column: float | None = None
     interface_mm: float = INTERFACE_MM
     collimation_mm: float = 0.0
+    casing_mm: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProfileNoise:
+    """Counting variance of the strip profiles of one frame.
+
+    Attributes
+    ----------
+    per_signal : (strip, 1) array
+        Of one row at dose 1, over the signal. The light that neighbouring rows share makes one row less noisy than
+        the limit of large areas.
+    row_share : float
+        What one row has of that limit.
+    background, open_background : float
+        Mean background of a frame and of the open beam: it is counted too.
+    """
+
+    per_signal: Float
+    row_share: float
+    background: float
+    open_background: float
+
+    def variance(self, profiles: Float, dose: Float | float = 1.0) -> Float:
+        """Variance of profiles (..., strip, row) of transmission without background."""
+        lit = 1 - self.open_background
+        signal = (np.maximum(profiles, 1e-6) * lit + self.background) / lit**2
+        return np.asarray(signal * self.per_signal / dose)
 
 
 @dataclass(frozen=True)
@@ -61,6 +93,9 @@ class SeriesReference:
         Their mean beam.
     geometry : StackGeometry
     drift : DriftReference
+    noise : ProfileNoise
+    linearisation : Linearisation or None
+        None where no hardening is undone.
     """
 
     frames: tuple[int, int]
@@ -68,11 +103,28 @@ class SeriesReference:
     dose: float
     geometry: StackGeometry
     drift: DriftReference
+    noise: ProfileNoise
+    linearisation: Linearisation | None = None
 
     @property
     def strips(self) -> Strips:
         """Ranges of columns."""
         return self.geometry.strips
+
+    def linear_profiles(self, profiles: Float, variance: Float) -> tuple[Float, Float]:
+        """Profiles (..., strip, row) without hardening, and what becomes of their variance."""
+        if self.linearisation is None:
+            return profiles, variance
+        casing = self.linearisation.strips(self.strips.weights(self.transmission.shape[1]))
+        linear, growth = self.linearisation.apply(profiles, casing)
+        return linear, growth**2 * variance
+
+    def linear_frame(self, transmission: Float) -> tuple[Float, Float]:
+        """Mean of frames (row, column) without hardening, and by what its relative error grows."""
+        if self.linearisation is None:
+            return transmission, np.ones((1, 1))
+        linear, growth = self.linearisation.apply(transmission, self.linearisation.casing)
+        return linear, growth * transmission / np.maximum(linear, 1e-9)
 
 
 def find_reference(
@@ -83,8 +135,9 @@ def find_reference(
     frames: tuple[int, int],
     zones: tuple[Zone, ...] = (),
     regions: tuple[Region, ...] = (),
+    hardening: Hardening | None = None,
 ) -> SeriesReference:
-    """Average the reference frames and find the cell in them.
+    """Average the reference frames and find the cell in them, after the hardening of the beam is undone.
 
     Raises
     ------
@@ -103,9 +156,14 @@ def find_reference(
         columns=mean.shape[1],
         borders_mm=(-stack.core_radius_mm, stack.core_radius_mm, *(b for region in regions for b in region.borders_mm)),
     )  # fmt: skip
+    linearisation = _linearisation(mean, stack, axis, series.pixel_size_mm, hardening)
     weights = strips.weights(mean.shape[1])
+    noise = profile_noise(weights, correction)
     profiles = np.asarray(mean.astype(np.float64) @ weights.astype(np.float64)).T
-    variance = profile_variance(profiles, weights, correction, dose) / (stop - first)
+    variance = noise.variance(profiles, dose * (stop - first))
+    if linearisation is not None:
+        profiles, growth = linearisation.apply(profiles, linearisation.strips(weights))
+        variance = growth**2 * variance
     geometry = fit_stack(
         profiles, np.sqrt(variance), strips, names=stack.names, thickness_mm=stack.thickness_mm,
         radius_mm=stack.radius_mm, core_radius_mm=stack.core_radius_mm, interface_mm=stack.interface_mm,
@@ -115,19 +173,30 @@ def find_reference(
     counts = float(np.median(correction.flat)) / correction.noise.adu_per_count * dose
     inert = inert_rows(geometry, zones, margin_px=_MARGIN_MM / series.pixel_size_mm)
     drift = drift_reference(mean, pellet=pellet, inert_rows=inert, counts=counts)
-    return SeriesReference(frames, mean, dose, geometry, drift)
+    return SeriesReference(frames, mean, dose, geometry, drift, noise, linearisation)
 
 
-def profile_variance(profiles: Float, weights: Float32, correction: Correction, dose: float) -> Float:
-    """Counting variance of a row of strip profiles (strip, row) of one frame.
+def _linearisation(
+    mean: Float32, stack: Stack, axis: float, pixel_size_mm: float, hardening: Hardening | None
+) -> Linearisation | None:
+    if hardening is None:
+        return None
+    if not stack.casing_mm:
+        return Linearisation(hardening, np.zeros(mean.shape[1]))
+    casing = fit_casing(
+        mean, radius_mm=stack.radius_mm, shells_mm=stack.casing_mm, axis_px=axis, pixel_size_mm=pixel_size_mm
+    )
+    return Linearisation(hardening, casing)
 
-    The light that neighbouring rows share makes one row less noisy than the limit of large areas.
-    """
+
+def profile_noise(weights: Float32, correction: Correction) -> ProfileNoise:
+    """Noise of means over strips of columns, (column, strip) weights."""
     kernel = correction.noise.autocorrelation
     same_row = float(kernel[kernel.shape[0] // 2].sum())
-    beam = float(np.median(correction.flat)) * dose / correction.noise.adu_per_count
+    beam = float(np.median(correction.flat)) / correction.noise.adu_per_count
     pixels = 1 / np.sum(weights.astype(np.float64) ** 2, axis=0)
-    return np.asarray(np.maximum(profiles, 1e-6) * same_row / beam / pixels[:, None])
+    behind = [float(np.mean(level)) for level in (correction.background_of(0), correction.open_background)]
+    return ProfileNoise(same_row / beam / pixels[:, None], same_row, *behind)
 
 
 def _mean_frame(series: Series, correction: Correction, first: int, stop: int) -> tuple[Float32, float]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -122,12 +122,18 @@ class Series:
     @cached_property
     def fingerprint(self) -> str:
         """Hash over names, sizes and times of change of all files, the order and the options."""
-        digest = hashlib.sha256(self.settings.encode() + self.order.tobytes() + self.times_s.tobytes())
-        for source in (self.source, self.flat_source, self.dark_source):
-            for file in source.files if source is not None else ():
-                status = os.stat(file)
-                digest.update(f"{file.name}|{status.st_size}|{status.st_mtime_ns}\n".encode())
-        return digest.hexdigest()
+        sources = (self.source, self.flat_source, self.dark_source)
+        return files_fingerprint(sources, self.settings, self.order.tobytes(), self.times_s.tobytes())
+
+
+def files_fingerprint(sources: Iterable[FrameSource | None], *settings: object) -> str:
+    """Hash over names, sizes and times of change of the files of some sources, and over settings."""
+    digest = hashlib.sha256(repr(settings).encode())
+    for source in sources:
+        for file in source.files if source is not None else ():
+            status = os.stat(file)
+            digest.update(f"{file.name}|{status.st_size}|{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def open_series(

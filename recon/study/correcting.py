@@ -47,8 +47,5 @@ def _counts(study: Study, name: str, scan: Scan) -> NDArray[np.float64] | None:
 
 
 def _tail(study: Study, scan: Scan) -> LineSpreadTail | None:
-    given = study.preprocess.line_spread
-    if given.tail_fwhm_um is None:
-        return None
     assert scan.pixel_size_mm is not None
-    return LineSpreadTail(given.tail_fraction, given.tail_fwhm_um / 1e3 / scan.pixel_size_mm)
+    return study.preprocess.line_spread.as_tail(scan.pixel_size_mm)

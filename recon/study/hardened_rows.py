@@ -6,8 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.recon.materials.spectrum import GammaSpectrum
-from deltamu.recon.preprocess.hardening import Hardening, PolynomialHardening, SpectrumHardening, linearise
+from deltamu.recon.preprocess.hardening import Hardening, linearise
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.solvers.casing import casing_line_integrals
 from deltamu.recon.study.checkpoint import PieceKey
@@ -26,17 +25,7 @@ THICK_DEPTH = 0.5
 
 def hardening_model(study: Study) -> Hardening | None:
     """Return the model that the settings name, at the wavelength of the conversion to lithium."""
-    given = study.preprocess.hardening
-    if given.method == "none":
-        return None
-    if given.method == "polynomial":
-        assert given.coefficients is not None
-        assert given.deepest is not None
-        return PolynomialHardening(given.coefficients, given.deepest)
-    spectrum = GammaSpectrum(given.shortest_angstrom, given.shape, given.scale_angstrom)
-    return SpectrumHardening(
-        study.lithium.wavelength_angstrom, spectrum, scattering_ratio_angstrom=given.scattering_ratio_angstrom
-    )
+    return study.preprocess.hardening.as_model(study.lithium.wavelength_angstrom)
 
 
 def leaves_out_casing(study: Study) -> bool:

@@ -19,7 +19,6 @@ from deltamu.recon.study.checkpoint import PieceKey, checkpoint
 from deltamu.recon.study.from_scans import STARVED_ROW, ScannedState, frame_facts
 from deltamu.recon.study.hardened_rows import hardening_facts, leaves_out_casing
 from deltamu.recon.study.run_context import RunContext
-from deltamu.recon.study.settings_preprocess import LineSpreadSettings, ScatterSettings
 from deltamu.recon.volumes.volume import Volume
 
 SCHEMA = 1
@@ -214,40 +213,12 @@ def _corrections(context: RunContext, scanned: Mapping[str, ScannedState]) -> di
         "dose": _DOSES.get(options.dose, False),
         "spots": "selective local median" if options.spots else False,
         "stripes": stripes.get(options.stripes, False),
-        "scatter": _scatter_text(options.scatter),
-        "line_spread": _line_spread_text(options.line_spread),
-        "hardening": _hardening_text(context),
+        "scatter": options.scatter.as_text(),
+        "line_spread": options.line_spread.as_text(),
+        "hardening": options.hardening.as_text(
+            context.study.lithium.wavelength_angstrom, casing_left_out=leaves_out_casing(context.study)
+        ),
     }
-
-
-def _scatter_text(given: ScatterSettings) -> str | bool:
-    if given.method == "uniform":
-        return f"a uniform background of {100 * (given.fraction or 0):g} % of the open beam, as stated"
-    return given.method != "none" and "the smooth background behind a black-body grid (Carminati 2019)"
-
-
-def _line_spread_text(given: LineSpreadSettings) -> str | bool:
-    if given.tail_fwhm_um is None:
-        return False
-    return f"a tail of {100 * given.tail_fraction:g} % and {given.tail_fwhm_um:g} µm removed from the transmission"
-
-
-def _hardening_text(context: RunContext) -> str | bool:
-    given = context.study.preprocess.hardening
-    if given.method == "none":
-        return False
-    casing = (
-        "left out first"
-        if leaves_out_casing(context.study)
-        else "taken for absorber (about +5 % on a change)"
-    )
-    if given.method == "polynomial":
-        return f"a polynomial of −ln T fitted to known thicknesses; casing {casing}"
-    return (
-        f"a gamma spectrum inverted to {context.study.lithium.wavelength_angstrom:g} Å with a scattering of "
-        f"{given.scattering_ratio_angstrom:g} Å times the absorption per Å (0.33 instead of 0.131 lowers a change by "
-        f"about 1.5 % at 6 mm); casing {casing}"
-    )
 
 
 def _warn_of_starvation(context: RunContext, facts: Mapping[str, Any]) -> None:

@@ -4,6 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from deltamu.recon.materials.spectrum import GammaSpectrum
+from deltamu.recon.preprocess.hardening import Hardening, PolynomialHardening, SpectrumHardening
+from deltamu.recon.preprocess.line_spread import LineSpreadTail
 from deltamu.recon.study.settings_section import Finite, Positive, Section
 
 
@@ -21,6 +24,12 @@ class ScatterSettings(Section):
             )
         return self
 
+    def as_text(self) -> str | bool:
+        """Say what is done; False where nothing is."""
+        if self.method == "uniform":
+            return f"a uniform background of {100 * (self.fraction or 0):g} % of the open beam, as stated"
+        return self.method != "none" and "the smooth background behind a black-body grid (Carminati 2019)"
+
 
 class LineSpreadSettings(Section):
     """Wide tail of the line spread, as an edge shows it (`measure_tail`)."""
@@ -33,6 +42,18 @@ class LineSpreadSettings(Section):
         if bool(self.tail_fraction) != (self.tail_fwhm_um is not None):
             raise ValueError("tail_fraction and tail_fwhm_um go together, for example 0.05 and 300")
         return self
+
+    def as_tail(self, pixel_size_mm: float) -> LineSpreadTail | None:
+        """Return the tail on a detector; None where there is none."""
+        if self.tail_fwhm_um is None:
+            return None
+        return LineSpreadTail(self.tail_fraction, self.tail_fwhm_um / 1e3 / pixel_size_mm)
+
+    def as_text(self) -> str | bool:
+        """Say what is done; False where nothing is."""
+        if self.tail_fwhm_um is None:
+            return False
+        return f"a tail of {100 * self.tail_fraction:g} % and {self.tail_fwhm_um:g} µm removed from the transmission"
 
 
 class HardeningSettings(Section):
@@ -55,6 +76,32 @@ class HardeningSettings(Section):
                 "`fit_hardening` finds both from known thicknesses"
             )
         return self
+
+    def as_model(self, wavelength_angstrom: float) -> Hardening | None:
+        """Return the model at the wavelength of the conversion to lithium; None where nothing is undone."""
+        if self.method == "none":
+            return None
+        if self.method == "polynomial":
+            assert self.coefficients is not None
+            assert self.deepest is not None
+            return PolynomialHardening(self.coefficients, self.deepest)
+        spectrum = GammaSpectrum(self.shortest_angstrom, self.shape, self.scale_angstrom)
+        return SpectrumHardening(
+            wavelength_angstrom, spectrum, scattering_ratio_angstrom=self.scattering_ratio_angstrom
+        )
+
+    def as_text(self, wavelength_angstrom: float, *, casing_left_out: bool) -> str | bool:
+        """Say what is done; False where nothing is."""
+        if self.method == "none":
+            return False
+        casing = "left out first" if casing_left_out else "taken for absorber (about +5 % on a change)"
+        if self.method == "polynomial":
+            return f"a polynomial of −ln T fitted to known thicknesses; casing {casing}"
+        return (
+            f"a gamma spectrum inverted to {wavelength_angstrom:g} Å with a scattering of "
+            f"{self.scattering_ratio_angstrom:g} Å times the absorption per Å (0.33 instead of 0.131 lowers a change by "
+            f"about 1.5 % at 6 mm); casing {casing}"
+        )
 
 
 class PreprocessSettings(Section):

@@ -16,6 +16,8 @@ from deltamu.recon.report.operando.figure_lithium import describe_lithium, draw_
 from deltamu.recon.report.operando.figure_maps import describe_maps, draw_maps
 from deltamu.recon.report.operando.figure_overview import describe_overview, draw_overview
 from deltamu.recon.report.operando.tables import (
+    Table,
+    corrections_table,
     events_table,
     headlines,
     quality_table,
@@ -57,6 +59,10 @@ FIGURES = (
     FigureKind("maps", "Maps", draw_maps, describe_maps),
     FigureKind("overview", "The cell in the frame", draw_overview, describe_overview),
 )
+
+TABLES: tuple[Callable[[SeriesContent], Table | None], ...] = (
+    events_table, zones_table, truth_table, quality_table, corrections_table,
+)  # fmt: skip
 
 
 def write_series_report(output: Path | str) -> Path:
@@ -100,8 +106,5 @@ def _page(content: SeriesContent, figures: dict[str, dict[str, Any]]) -> str:
         summary=content.summary,
         figures=figures,
         headlines=headlines(content),
-        tables=[
-            table for table in (events_table(content), zones_table(content), truth_table(content)) if table
-        ],
-        quality=quality_table(content),
+        tables=[table for draw in TABLES if (table := draw(content))],
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from deltamu.recon.report.operando.content import SeriesContent
+from deltamu.recon.report.statements import CORRECTIONS, UNCORRECTED
 
 
 @dataclass(frozen=True)
@@ -168,3 +169,20 @@ def quality_table(content: SeriesContent) -> Table:
         ("misfit of the stack", f"{100 * stack['misfit']:.1f} % of the transmission in one row of ten or fewer"),
     )  # fmt: skip
     return Table("How good is the measurement?", ("quantity", "value"), rows)
+
+
+def corrections_table(content: SeriesContent) -> Table | None:
+    """How the frames were corrected, and what was not."""
+    stated = content.summary.get("corrections")
+    if not stated:
+        return None
+    facts = content.summary["correction_facts"]
+    rows = []
+    for step, how in stated.items():
+        text = how or UNCORRECTED.get(step, "Not corrected.")
+        if step == "scatter" and "background_percent" in facts:
+            text += f"; on average {facts['background_percent']:.2f} % of the open beam"
+        if step == "hardening" and "hardening_uncorrected_percent" in facts:
+            text += f"; without it line integrals through the pellet are off by {facts['hardening_uncorrected_percent']:+.1f} %"
+        rows.append((CORRECTIONS.get(step, step.capitalize()), text))
+    return Table("What was corrected?", ("step", "how"), tuple(rows))

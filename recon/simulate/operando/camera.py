@@ -1,7 +1,7 @@
 """The frames of a series: the cell as it is at every exposure, drifting, in front of a camera that counts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from deltamu.recon.simulate.detector import (
     Detector,
     ScanGains,
     beam_doses,
+    black_body_grid,
     drifting_gains,
     expose,
     make_detector,
@@ -24,7 +25,8 @@ Raw = NDArray[np.uint16]
 Float = NDArray[np.float64]
 
 # random streams that no frame number reaches
-_DARKS, _FLATS = 10_000_000, 20_000_000
+_DARKS, _FLATS, _GRID = 10_000_000, 20_000_000, 30_000_000
+_SHORT_ANGSTROM, _LONG_ANGSTROM = 1.0, 5.0
 
 
 class OperandoCell(Protocol):
@@ -136,9 +138,24 @@ class SeriesCamera:
 
     def transmission(self, frame: int) -> Array:
         """Transmission (row, column) of a frame before counting."""
-        depth = self.cell.line_integrals(self._rays(frame), float(self.times_s[frame]))
+        depth = self._depth(self._rays(frame), float(self.times_s[frame]))
         np.negative(depth, out=depth)
         return self._blur(np.exp(depth, out=depth))
+
+    def _depth(self, rays: RayGrid, time_s: float) -> Array:
+        """−ln T before the detector. Absorption grows with the wavelength, scattering does not: two say all."""
+        spectrum = self.beam.spectrum
+        if spectrum is None:
+            return self.cell.line_integrals(rays, time_s)
+        short, long = (cell.line_integrals(rays, time_s).astype(np.float64) for cell in self._monochromatic)
+        absorption = (long - short) / (_LONG_ANGSTROM - _SHORT_ANGSTROM)
+        return spectrum.optical_depth(absorption, short - _SHORT_ANGSTROM * absorption).astype(np.float32)
+
+    @cached_property
+    def _monochromatic(self) -> tuple[OperandoCell, OperandoCell]:
+        """The cell in two beams of one wavelength each."""
+        short, long = (replace(self.cell, wavelength_angstrom=at) for at in (_SHORT_ANGSTROM, _LONG_ANGSTROM))  # type: ignore[type-var]
+        return short, long
 
     def frame(self, frame: int) -> Raw:
         """One recorded frame."""
@@ -153,6 +170,20 @@ class SeriesCamera:
         kinds["flats_before"] = (self.instrument.flats, 1.0, self._gains.before)
         kinds["flats_after"] = (self.instrument.flats, float(self.doses[-1]), self._gains.after)
         return {kind: self._without_sample(kind, *how) for kind, how in kinds.items()}
+
+    def grid_frames(self, count: int) -> Mapping[str, list[Raw]]:
+        """Frames of the cell (the first ones) and of the open beam behind a grid of black bodies."""
+        grid, gain = black_body_grid(self.preset), self._gains.scan
+        rngs = [np.random.default_rng([self.seed, _GRID, number]) for number in range(2 * count)]
+        cell = self.transmission(0)
+        return {
+            "projections": [
+                expose(self.detector, cell, gain, dose=1.0, rng=rng, grid=grid) for rng in rngs[:count]
+            ],
+            "flats": [
+                expose(self.detector, None, gain, dose=1.0, rng=rng, grid=grid) for rng in rngs[count:]
+            ],
+        }
 
     def _without_sample(self, kind: str, count: int, dose: float, gain: Array) -> list[Raw]:
         stream = _DARKS if kind == "darks" else _FLATS + (kind == "flats_after")

@@ -18,7 +18,7 @@ from deltamu.recon.simulate.operando.designs import SeriesDesign, find_design
 from deltamu.recon.simulate.operando.front_cell import FrontCell
 from deltamu.recon.simulate.operando.lithium_metal import LithiumMetalCell
 from deltamu.recon.simulate.operando.stack import layer_starts
-from deltamu.recon.simulate.presets import BEAMS, Instrument
+from deltamu.recon.simulate.presets import BEAMS, Beam, Instrument
 
 Float = NDArray[np.float64]
 # the detector's clock; the cycler's shows the local time of this zone and is 7 s ahead
@@ -35,10 +35,12 @@ class Progress(Protocol):
         """`done` of `total` pieces of a stage are finished for a state."""
 
 
-def make_camera(design: SeriesDesign, *, seed: int, drift: Drift | None = None) -> SeriesCamera:
+def make_camera(
+    design: SeriesDesign, *, seed: int, drift: Drift | None = None, beam: Beam = BEAMS["ideal"]
+) -> SeriesCamera:
     """Put a cell in front of a camera."""
     return SeriesCamera(
-        design.cell, design.preset, BEAMS["ideal"], Instrument(frame_s=design.frame_s), design.times_s,
+        design.cell, design.preset, beam, Instrument(frame_s=design.frame_s), design.times_s,
         Drift() if drift is None else drift, seed,
     )  # fmt: skip
 

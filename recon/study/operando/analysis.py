@@ -20,7 +20,6 @@ from deltamu.recon.operando.front import (
 )
 from deltamu.recon.operando.kymograph import Kymograph, average_in_time, group_bounds, make_kymograph
 from deltamu.recon.operando.rate import sliding_mean, sliding_rate
-from deltamu.recon.operando.reference import profile_variance
 from deltamu.recon.operando.stack_geometry import StackGeometry
 from deltamu.recon.operando.zone_charge import ZoneCharges, zone_charges
 from deltamu.recon.operando.zones import Region
@@ -121,32 +120,24 @@ def _reference_groups(run: SeriesRun, bounds: Bounds) -> tuple[int, int]:
     return inside[0], inside[-1] + 1
 
 
-def _variance_per_transmission(run: SeriesRun) -> Float:
-    """(strip,) variance of one row of a strip's profile, over its transmission, at dose 1."""
-    weights = run.reference.strips.weights(run.series.shape[2])
-    ones = np.ones((run.reference.strips.count, 1))
-    return profile_variance(ones, weights, run.correction, 1.0)[:, 0]
-
-
 def _kymograph(
     run: SeriesRun, profiles: BlockArray, facts: FrameFacts, region: Region, bounds: Bounds,
     times: Float, reference: tuple[int, int],
 ) -> Kymograph:  # fmt: skip
     weights = region.weights(run.reference.strips)
-    per_transmission = _variance_per_transmission(run)
     means, spreads = [], []
     for first in range(0, run.series.shape[0], _READ_FRAMES):
         block = profiles[first : first + _READ_FRAMES].astype(np.float64)
-        dose = facts.dose[first : first + _READ_FRAMES]
-        means.append(np.einsum("s,tsr->tr", weights, block))
-        spread = np.einsum("s,tsr->tr", weights**2 * per_transmission, np.maximum(block, 1e-6))
-        spreads.append(spread / dose[:, None])
+        dose = facts.dose[first : first + _READ_FRAMES, None, None]
+        linear, variance = run.reference.linear_profiles(block, run.reference.noise.variance(block, dose))
+        means.append(np.einsum("s,tsr->tr", weights, linear))
+        spreads.append(np.einsum("s,tsr->tr", weights**2, variance))
     count = run.study.average_frames
     sizes = np.array([stop - first for first, stop in bounds])[:, None]
     transmission = average_in_time(np.concatenate(means), count)
-    variance = average_in_time(np.concatenate(spreads), count) / sizes
+    spread = average_in_time(np.concatenate(spreads), count) / sizes
     return make_kymograph(
-        transmission, variance, times, reference=reference, pixel_size_mm=run.series.pixel_size_mm
+        transmission, spread, times, reference=reference, pixel_size_mm=run.series.pixel_size_mm
     )
 
 
@@ -172,8 +163,8 @@ def _charges(
 def _reference_profiles(run: SeriesRun, profiles: BlockArray) -> tuple[Float, Float]:
     first, stop = run.study.reference_frames
     before = profiles[first:stop].astype(np.float64).mean(axis=0)
-    variance = np.maximum(before, 1e-6) * _variance_per_transmission(run)[:, None] / run.reference.dose
-    return before, variance / (stop - first)
+    dose = run.reference.dose * (stop - first)
+    return run.reference.linear_profiles(before, run.reference.noise.variance(before, dose))
 
 
 def _charges_of(
@@ -181,22 +172,18 @@ def _charges_of(
     before_variance: Float,
 ) -> ZoneCharges:  # fmt: skip
     means = np.stack([profiles[a:b].astype(np.float64).mean(axis=0) for a, b in groups])
+    noise = run.reference.noise
     sizes = np.array([(b - a) * facts.dose[a:b].mean() for a, b in groups])
-    # noise of sums over rows: the limit of large areas, not that of a single row
-    variance = np.maximum(means, 1e-6) * _variance_per_transmission(run)[:, None] / sizes[:, None, None]
+    means, variance = run.reference.linear_profiles(means, noise.variance(means, sizes[:, None, None]))
     lithium = run.study.lithium
     zones = zones_of(run.study)
+    # noise of sums over rows: the limit of large areas, not that of a single row
     return zone_charges(
-        means, variance / _row_share(run), before, before_variance / _row_share(run), _grouped(run.series.times_s, groups),
+        means, variance / noise.row_share, before, before_variance / noise.row_share, _grouped(run.series.times_s, groups),
         geometry=run.reference.geometry, zones=zones,
         charge_per_attenuation=charge_per_attenuation(lithium.wavelength_angstrom, li6_fraction=lithium.li6_fraction),
         groups={"balance": lithium.balance} if lithium.balance else None,
     )  # fmt: skip
-
-
-def _row_share(run: SeriesRun) -> float:
-    kernel = run.correction.noise.autocorrelation
-    return float(kernel[kernel.shape[0] // 2].sum())
 
 
 def _joined_charges(parts: list[ZoneCharges]) -> ZoneCharges:

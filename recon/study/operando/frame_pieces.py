@@ -153,9 +153,18 @@ def _map(
         for moved in block:
             total += moved
     mean, before = total / (stop - first), np.maximum(run.reference.transmission.astype(np.float64), 1e-6)
-    ratio = mean / before
-    noise = run.correction.noise
-    counts = run.correction.flat / noise.adu_per_count / noise.pixel_fraction * before
-    own = 1 / np.maximum(counts * (stop - first) * np.maximum(ratio, 1e-3), 1e-3)
-    reference = 1 / np.maximum(counts * (run.reference.frames[1] - run.reference.frames[0]), 1e-3)
-    return ratio.astype(np.float32), (ratio * np.sqrt(own + reference)).astype(np.float32)
+    reference = run.reference.frames[1] - run.reference.frames[0]
+    (now, growth), (then, reference_growth) = (run.reference.linear_frame(level) for level in (mean, before))
+    ratio = now / then
+    relative = growth**2 * _relative_variance(run, mean, stop - first)
+    relative = relative + reference_growth**2 * _relative_variance(run, before, reference)
+    return ratio.astype(np.float32), (np.abs(ratio) * np.sqrt(relative)).astype(np.float32)
+
+
+def _relative_variance(run: SeriesRun, transmission: Float, frames: int) -> Float:
+    """Of one pixel of a mean of frames, over the square of its transmission; the background is counted too."""
+    noise, behind = run.correction.noise, run.reference.noise
+    counts = run.correction.flat / noise.adu_per_count / noise.pixel_fraction * frames
+    lit = 1 - behind.open_background
+    seen = np.maximum(transmission, 1e-3)
+    return np.asarray((seen * lit + behind.background) / lit**2 / seen**2 / counts)

@@ -9,8 +9,9 @@ from threadpoolctl import threadpool_limits
 from deltamu.kernels.backend import thread_count
 from deltamu.recon.atomic import ensure_free, readable_bytes, write_bytes, write_json, write_text
 from deltamu.recon.errors import InputError
-from deltamu.recon.operando.frame_chain import frames_per_block, prepare_series_correction
+from deltamu.recon.operando.frame_chain import frames_per_block
 from deltamu.recon.operando.reference import find_reference
+from deltamu.recon.operando.series_correction import prepare_series_correction
 from deltamu.recon.report.operando.content import load_series_content
 from deltamu.recon.report.operando.film import draw_film
 from deltamu.recon.report.operando.page import write_series_report
@@ -25,7 +26,7 @@ from deltamu.recon.study.progress import Cancel, Progress, never, silent, stop_i
 from deltamu.recon.study.storage import check_output, prepare_output, start_afresh
 
 # raised when the meaning of a stored piece changes, so that an older run is not continued
-PIECES_VERSION = 3
+PIECES_VERSION = 4
 _BASE_BYTES = 300_000_000
 # copies of a frame in the chain: raw, float, cleaned, of a block and the next one that is read meanwhile
 _COPIES = 5
@@ -109,12 +110,13 @@ def _run_stages(
     options = study.preprocess
     correction = prepare_series_correction(
         sources.series, dose=options.dose, air_columns=options.air_columns, spots=options.spots,
-        counts_per_adu=options.counts_per_adu, scatter_fraction=options.scatter_fraction,
+        counts_per_adu=options.counts_per_adu, scatter_fraction=options.scatter.fraction, grid=sources.grid,
+        tail=options.line_spread.as_tail(sources.series.pixel_size_mm),
     )  # fmt: skip
     stop_if_asked(cancel)
     reference = find_reference(
         sources.series, correction, stack_of(study), frames=study.reference_frames, zones=zones_of(study),
-        regions=regions_of(study),
+        regions=regions_of(study), hardening=options.hardening.as_model(study.lithium.wavelength_angstrom),
     )  # fmt: skip
     progress("reference", "", 1, 1)
     journal = Journal.open(output / "journal.jsonl")
@@ -143,9 +145,11 @@ def _run_stages(
 
 def _settings_hash(study: SeriesStudy, sources: Sources) -> str:
     """Of everything that profiles and maps depend on."""
+    grid = None if sources.grid is None else sources.grid.fingerprint
+    model = study.preprocess.hardening.as_model(study.lithium.wavelength_angstrom)
     return settings_hash(
-        PIECES_VERSION, sources.series.fingerprint, study.preprocess, study.reference_frames, study.layers, study.zones,
-        study.regions, study.report.maps, study.report.frames_per_map,
+        PIECES_VERSION, sources.series.fingerprint, grid, study.preprocess, repr(model), study.reference_frames,
+        study.layers, study.zones, study.regions, study.report.maps, study.report.frames_per_map,
     )  # fmt: skip
 
 

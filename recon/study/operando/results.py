@@ -14,6 +14,7 @@ from deltamu.recon.operando.events import Event
 from deltamu.recon.operando.front import FrontPath
 from deltamu.recon.operando.zone_charge import ZoneCharges
 from deltamu.recon.study.operando.analysis import Analysis, FrontResult
+from deltamu.recon.study.operando.corrections import correction_facts, correction_notes, corrections_of
 from deltamu.recon.study.operando.frame_pieces import FrameFacts, SeriesRun
 from deltamu.recon.study.operando.sources import Sources, regions_of, zones_of
 from deltamu.recon.study.results import finite_or_null, peak_memory_bytes
@@ -154,7 +155,7 @@ def _summary(
     run: SeriesRun, sources: Sources, facts: FrameFacts, analysis: Analysis, maps: Sequence[tuple[int, int]]
 ) -> dict[str, Any]:
     study, series = run.study, run.series
-    notes = [*sources.notes, *run.correction.notes, *analysis.notes]
+    notes = [*sources.notes, *run.correction.notes, *correction_notes(run), *analysis.notes]
     if not run.reference.drift.rows.usable and study.preprocess.drift:
         notes.append(
             "drift: the rows that do not change have no edges to see it by; it is not corrected along the rows"
@@ -175,6 +176,8 @@ def _summary(
             "drift_px": {"rows": _range(facts.drift_px[:, 0]), "columns": _range(facts.drift_px[:, 1])},
             "drift_sigma_px": {"rows": run.reference.drift.rows.sigma_px, "columns": run.reference.drift.columns.sigma_px},
         },
+        "corrections": corrections_of(run),
+        "correction_facts": correction_facts(run),
         "stack": _stack(run),
         "zones": {z.name: {"label": z.label, "rows": list(z.rows(run.reference.geometry))} for z in zones_of(study)},
         "regions": {r.name: {"label": r.label, "columns_mm": [list(c) for c in r.columns_mm]} for r in regions_of(study)},

@@ -10,11 +10,12 @@ from pydantic import Field, ValidationError, model_validator
 from deltamu.recon.errors import InputError, naming
 from deltamu.recon.operando.frame_times import TimeOptions
 from deltamu.recon.scans.options import ScanOptions
+from deltamu.recon.study.settings_preprocess import HardeningSettings, LineSpreadSettings, ScatterSettings
 from deltamu.recon.study.settings_problems import first_problem, refuse_unknown, toml_content
 from deltamu.recon.study.settings_section import STATE_NAME, Finite, Fraction, Positive, Section
 
 _TIME_KEYS = tuple(field.name for field in fields(TimeOptions))
-_OWN_KEYS = ("path", "stamp", "frame_select")
+_OWN_KEYS = ("path", "stamp", "frame_select", "black_body")
 # a radiograph has no angle
 _SCAN_KEYS = tuple(
     field.name
@@ -22,6 +23,7 @@ _SCAN_KEYS = tuple(
     if not field.name.startswith("angle") and field.name not in ("direction", "frames_per_angle", "combine", "name",
                                                                  "projection_select")
 )  # fmt: skip
+_DETECTOR_KEYS = ("format", "transpose", "flip", "crop_rows", "crop_columns", "bin", "pixel_size_mm")
 Columns = tuple[Finite, Finite]
 
 
@@ -31,6 +33,7 @@ class FramesSettings(Section):
     path: str
     stamp: Literal["start", "middle", "end"] = "start"
     frame_select: str | None = None
+    black_body: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     times: dict[str, Any] = Field(default_factory=dict)
 
@@ -55,8 +58,10 @@ class FrameChainSettings(Section):
     air_columns: tuple[tuple[int, int], ...] | None = None
     spots: bool = True
     drift: bool = True
-    scatter_fraction: Annotated[float, Field(ge=0, lt=1)] | None = None
     counts_per_adu: Positive | None = None
+    scatter: ScatterSettings = ScatterSettings()
+    line_spread: LineSpreadSettings = LineSpreadSettings()
+    hardening: HardeningSettings = HardeningSettings()
 
 
 class StackSettings(Section):
@@ -66,6 +71,7 @@ class StackSettings(Section):
     thickness_mm: tuple[Positive, ...]
     radius_mm: Positive
     core_radius_mm: Positive | None = None
+    casing_mm: tuple[Positive, ...] = ()
     axis_column: Finite | None = None
     interface_um: Positive = 1.5
     collimation_um: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -205,6 +211,11 @@ class SeriesStudy(Section):
                 raise ValueError(f"lithium.balance: '{name}' is not a zone")
         if len(layers) < 3:
             raise ValueError("layers.order: expected at least three layers")
+        if (self.preprocess.scatter.method == "black_body") != (self.series.black_body is not None):
+            raise ValueError(
+                "preprocess.scatter.method = 'black_body' goes with series.black_body, the path of the acquisition "
+                "behind the grid"
+            )
         return self
 
     def _beside(self, what: str, layer: str, near: str | None) -> None:
@@ -230,10 +241,21 @@ class SeriesStudy(Section):
         """Absolute path of the cycler's file."""
         return None if self.cycler is None else (self.folder / self.cycler.path).resolve()
 
+    @property
+    def grid_path(self) -> Path | None:
+        """Absolute path of the acquisition behind a black-body grid."""
+        given = self.series.black_body
+        return None if given is None else (self.folder / given).resolve()
+
     def scan_options(self) -> ScanOptions:
         """Reader options of the frames."""
         with naming("series"):
             return ScanOptions(projection_select=self.series.frame_select, **_tuples(self.series.options))
+
+    def grid_options(self) -> ScanOptions:
+        """Reader options of the acquisition behind the grid: the same detector, its own folders."""
+        own = self.series.options
+        return ScanOptions(**_tuples({key: own[key] for key in _DETECTOR_KEYS if key in own}))
 
     def time_options(self) -> TimeOptions:
         """Where the times are from."""
@@ -281,6 +303,8 @@ def series_text(study: SeriesStudy) -> str:
     frames.update(frames.pop("options"))
     frames.update(frames.pop("times"))
     frames["path"] = str(study.frames_path)
+    if study.grid_path is not None:
+        frames["black_body"] = str(study.grid_path)
     if study.cycler_path is not None:
         content["cycler"]["path"] = str(study.cycler_path)
     content["output"] = str(study.output_dir)

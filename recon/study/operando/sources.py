@@ -1,10 +1,12 @@
 """What a series is made of, opened: frames, their correction, the cycler on their clock."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from deltamu.recon.errors import naming
+from deltamu.recon.errors import InputError, naming
 from deltamu.recon.operando.alignment import Cycling, align_cycler
 from deltamu.recon.operando.cycler import read_cycler
+from deltamu.recon.operando.grid_frames import GridFrames, open_grid
 from deltamu.recon.operando.reference import Stack
 from deltamu.recon.operando.series import Series, open_series
 from deltamu.recon.operando.zones import Region, Zone
@@ -13,10 +15,11 @@ from deltamu.recon.study.operando.settings import SeriesStudy
 
 @dataclass(frozen=True)
 class Sources:
-    """Frames and, where there is one, the cycler's record."""
+    """Frames and, where there are any, the cycler's record and frames behind a grid of black bodies."""
 
     series: Series
     cycling: Cycling | None
+    grid: GridFrames | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -41,8 +44,9 @@ def open_sources(study: SeriesStudy) -> Sources:
             stamp=study.series.stamp,
             name=study.name,
         )
+    grid = None if study.grid_path is None else _open_grid(study, study.grid_path, series)
     if study.cycler is None or study.cycler_path is None:
-        return Sources(series, None)
+        return Sources(series, None, grid)
     settings = study.cycler
     with naming("cycler"):
         record = read_cycler(
@@ -53,7 +57,18 @@ def open_sources(study: SeriesStudy) -> Sources:
             record, series, time_zone=settings.time_zone, offset_s=settings.offset_s,
             start_offset_s=settings.start_offset_s,
         )  # fmt: skip
-    return Sources(series, cycling)
+    return Sources(series, cycling, grid)
+
+
+def _open_grid(study: SeriesStudy, path: Path, series: Series) -> GridFrames:
+    with naming("series.black_body"):
+        grid = open_grid(path, study.grid_options())
+    if grid.shape[1:] != series.shape[1:]:
+        raise InputError(
+            f"series.black_body: found frames of {grid.shape[1:]} pixels (row, column), the series has "
+            f"{series.shape[1:]}; expected the same camera, crop and binning"
+        )
+    return grid
 
 
 def stack_of(study: SeriesStudy) -> Stack:
@@ -62,7 +77,7 @@ def stack_of(study: SeriesStudy) -> Stack:
     core = layers.radius_mm if layers.core_radius_mm is None else layers.core_radius_mm
     return Stack(
         layers.order, layers.thickness_mm, layers.radius_mm, core, layers.axis_column, 1e-3 * layers.interface_um,
-        1e-3 * layers.collimation_um
+        1e-3 * layers.collimation_um, layers.casing_mm if study.preprocess.hardening.leave_out_casing else (),
     )  # fmt: skip
 
 

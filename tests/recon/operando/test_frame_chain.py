@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from deltamu.recon.operando.frame_chain import prepare_series_correction, stream
+from deltamu.recon.operando.frame_chain import stream
 from deltamu.recon.operando.series import Series
+from deltamu.recon.operando.series_correction import prepare_series_correction
 from deltamu.recon.scans.frames import ArrayFrames
 from deltamu.recon.scans.view import DetectorView
 
