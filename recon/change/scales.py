@@ -1,6 +1,6 @@
 """Whether two states have one scale: gain and offset of their attenuation on parts that do not change."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,59 @@ class ScaleComparison:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class PartSums:
+    """Sums over the voxels of every part; those of some rows add up to those of the volume.
+
+    Attributes
+    ----------
+    count, reference, moving : (part,) float64 arrays
+        Voxels that both states know, and sums of their attenuation, cm⁻¹.
+    """
+
+    count: Float
+    reference: Float
+    moving: Float
+
+    def __add__(self, other: "PartSums") -> "PartSums":
+        """Sums of both."""
+        most = max(self.count.size, other.count.size)
+        count, reference, moving = (
+            np.pad(own, (0, most - own.size)) + np.pad(more, (0, most - more.size))
+            for own, more in zip(astuple(self), astuple(other), strict=True)
+        )
+        return PartSums(count, reference, moving)
+
+
+def no_part_sums() -> PartSums:
+    """Sums before the first rows."""
+    nothing = np.zeros(0)
+    return PartSums(nothing, nothing, nothing)
+
+
+def part_sums(
+    reference: NDArray[np.floating], moving: NDArray[np.floating], parts: NDArray[np.integer]
+) -> PartSums:
+    """Sum two states over parts, as in `compare_scales`.
+
+    Raises
+    ------
+    InputError
+        If shapes differ.
+    """
+    if not reference.shape == moving.shape == parts.shape:
+        raise InputError(
+            f"scales: shapes {reference.shape}, {moving.shape} and parts {parts.shape} differ; expected one grid"
+        )
+    known = (parts > 0) & np.isfinite(reference) & np.isfinite(moving)
+    at = parts[known]
+    return PartSums(
+        np.bincount(at).astype(np.float64),
+        np.bincount(at, reference[known]).astype(np.float64),
+        np.bincount(at, moving[known]).astype(np.float64),
+    )
+
+
 def compare_scales(
     reference: NDArray[np.floating], moving: NDArray[np.floating], parts: NDArray[np.integer]
 ) -> ScaleComparison:
@@ -70,11 +123,20 @@ def compare_scales(
     Robust straight line through the part means (Huber weights), errors from the scatter of the parts about it: that
     holds texture, streaks and what registration leaves, which counting noise does not.
     """
-    if not reference.shape == moving.shape == parts.shape:
-        raise InputError(
-            f"scales: shapes {reference.shape}, {moving.shape} and parts {parts.shape} differ; expected one grid"
-        )
-    x, y, count = _part_means(reference, moving, parts)
+    return compare_part_sums(part_sums(reference, moving, parts))
+
+
+def compare_part_sums(sums: PartSums) -> ScaleComparison:
+    """Fit gain and offset between the means of parts, as `compare_scales`.
+
+    Raises
+    ------
+    InputError
+        If fewer than four parts hold voxels, or all parts attenuate alike.
+    """
+    filled = sums.count > 0
+    count = sums.count[filled]
+    x, y = sums.reference[filled] / count, sums.moving[filled] / count
     if x.size < LEAST_PARTS:
         raise InputError(f"scales: found {x.size} parts with voxels, expected at least {LEAST_PARTS}")
     if np.ptp(x) < 1e-3 * max(float(np.max(np.abs(x))), 1e-6):
@@ -104,17 +166,6 @@ def compare_scales(
 def same_scale(moving: NDArray[np.floating], found: ScaleComparison) -> NDArray[np.floating]:
     """Bring a moving state onto the scale of the reference: (moving − offset) / gain."""
     return np.asarray((moving - np.float32(found.offset)) / np.float32(found.gain), moving.dtype)
-
-
-def _part_means(
-    reference: NDArray[np.floating], moving: NDArray[np.floating], parts: NDArray[np.integer]
-) -> tuple[Float, Float, Float]:
-    known = (parts > 0) & np.isfinite(reference) & np.isfinite(moving)
-    at = parts[known]
-    count = np.bincount(at)
-    filled = count > 0
-    means = [np.bincount(at, values[known])[filled] / count[filled] for values in (reference, moving)]
-    return means[0], means[1], count[filled].astype(np.float64)
 
 
 def _line(x: Float, y: Float, weights: Float) -> tuple[float, float, Float, Float]:

@@ -1,6 +1,6 @@
 """The states on one grid: stack, resampling, layers, changes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,8 @@ from deltamu.recon.volumes.volume import Volume
 Array = NDArray[np.float32]
 # a spline: trilinear interpolation blurs the moving state alone, which leaves false changes at every interface
 INTERPOLATION_ORDER = 3
+# rows of a slab that are computed together where every row stands for itself
+ROWS_AT_A_TIME = 8
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,12 @@ def locate_layers(context: RunContext, stack: LayerStack, registered: Registered
     return found
 
 
+def row_blocks(first: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Split rows into a few at a time, where arrays of a whole slab would take too much memory."""
+    for begin in range(first, stop, ROWS_AT_A_TIME):
+        yield begin, min(begin + ROWS_AT_A_TIME, stop)
+
+
 def transform_from_facts(facts: Mapping[str, Any]) -> RigidTransform:
     """Read a registration back from the journal."""
     stored = facts["transform"]
@@ -194,9 +202,10 @@ def _write_layers(context: RunContext, stack: LayerStack, settings: str) -> None
         rows = (slab * labels.slab, min((slab + 1) * labels.slab, shape[0]))
 
         def compute(rows: tuple[int, int] = rows) -> tuple[Slabs, Mapping[str, Any]]:
+            parts = list(row_blocks(*rows))
             return [
-                (labels, labels_slab(stack, rows, shape)),
-                (depth, depth_slab(stack, cathode, rows, shape)),
+                (labels, np.concatenate([labels_slab(stack, part, shape) for part in parts])),
+                (depth, np.concatenate([depth_slab(stack, cathode, part, shape) for part in parts])),
             ], {}
 
         context.piece(PieceKey("labels", "", slab), settings, compute)

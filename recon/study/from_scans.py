@@ -104,36 +104,52 @@ def read_rows(context: RunContext, state: ScannedState, first: int, stop: int) -
 
     Stripes are removed and the hardening of the beam is undone.
     """
-    stored = _stored(context, state)
-    rows = np.ascontiguousarray(stored[:, first:stop, :], np.float32)
-    facts = frame_facts(context, state)
-    if context.study.preprocess.level_views:
-        rows -= moment_consistency(facts["mean"]).excess[:, None, None].astype(np.float32)
-    dose = np.asarray(facts["dose"])
+    rows = _stored_rows(context, state, first, stop)
+    dose = np.asarray(frame_facts(context, state)["dose"])
     variance = line_integral_variance(rows, dose, state.correction, rows=slice(first, stop))
-    if has_stripes(context, state):
-        filtered = remove_stripes(rows, mode="on", method=context.study.preprocess.stripe_method)
-        _audit(context, state, rows, filtered, first)
-        rows = filtered
-    linear, slope = linear_rows(context, state, stored, rows, first=first)
+    rows = _without_stripes(context, state, rows, first)
+    linear, slope = linear_rows(context, state, _stored(context, state), rows, first=first)
     if slope is not None:
         slope *= slope
         variance *= slope
     return linear, variance
 
 
-def shared_variance(context: RunContext, state: ScannedState) -> Array:
+def read_line_integrals(context: RunContext, state: ScannedState, first: int, stop: int) -> Array:
+    """Line integrals of detector rows as of `read_rows`, where their variance is not asked for."""
+    rows = _without_stripes(context, state, _stored_rows(context, state, first, stop), first)
+    return linear_rows(context, state, _stored(context, state), rows, first=first)[0]
+
+
+def _stored_rows(context: RunContext, state: ScannedState, first: int, stop: int) -> Array:
+    """Rows as they were corrected, every view at the mean that all views share where the study asks for it."""
+    rows = np.ascontiguousarray(_stored(context, state)[:, first:stop, :], np.float32)
+    if context.study.preprocess.level_views:
+        excess = moment_consistency(frame_facts(context, state)["mean"]).excess
+        rows -= excess[:, None, None].astype(np.float32)
+    return rows
+
+
+def _without_stripes(context: RunContext, state: ScannedState, rows: Array, first: int) -> Array:
+    if not has_stripes(context, state):
+        return rows
+    filtered = remove_stripes(rows, mode="on", method=context.study.preprocess.stripe_method)
+    _audit(context, state, rows, filtered, first)
+    return filtered
+
+
+def shared_variance(context: RunContext, state: ScannedState, rows: slice = slice(None)) -> Array:
     """Variance (row, column) of a line integral that is the same in every view, hardening undone.
 
     The sample is round enough that the first views tell how it grows.
     """
-    shared = open_beam_variance(state.correction)
+    shared = open_beam_variance(state.correction)[rows]
     if context.study.preprocess.hardening.method == "none":
         # without reading line integrals, which are gone after a run
         return shared
     stored = _stored(context, state)
-    rows = np.ascontiguousarray(stored[:FRAMES_PER_FILE], np.float32)
-    slope = linear_rows(context, state, stored, rows, first=0)[1]
+    views = np.ascontiguousarray(stored[:FRAMES_PER_FILE, rows], np.float32)
+    slope = linear_rows(context, state, stored, views, first=rows.start or 0)[1]
     return shared if slope is None else shared * np.mean(slope**2, axis=0)
 
 

@@ -12,7 +12,7 @@ from deltamu.recon.solvers.fbp_gpu import fbp_on_gpus
 from deltamu.recon.solvers.methods import reconstruct
 from deltamu.recon.solvers.noise import fbp_variance, ring_variance
 from deltamu.recon.study.checkpoint import PieceKey
-from deltamu.recon.study.from_scans import ScannedState, fbp_options, read_rows, shared_variance
+from deltamu.recon.study.from_scans import ScannedState, fbp_options, has_stripes, read_rows, shared_variance
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.progress import stop_if_asked
 from deltamu.recon.study.run_context import RunContext, Slabs
@@ -80,6 +80,8 @@ def _reconstruct_rows(context: RunContext, state: ScannedState, first: int, stop
     """Attenuation of some rows and its sigma; NaN for a method whose noise is not known voxel by voxel."""
     method = context.study.reconstruction.as_method()
     low, high = max(first - method.halo, 0), min(stop + method.halo, state.scan.shape[1])
+    # judged before rows take memory
+    has_stripes(context, state)
     stop_if_asked(context.cancel)
     rows, counted = read_rows(context, state, low, high)
     stop_if_asked(context.cancel)
@@ -121,7 +123,7 @@ def _sigma(context: RunContext, state: ScannedState, counted: Array, first: int)
     options = fbp_options(context, state)
     autocorrelation = state.correction.noise.autocorrelation
     variance = fbp_variance(counted, state.scan.angles, autocorrelation=autocorrelation, **options)
-    shared = shared_variance(context, state)[first : first + counted.shape[1]]
+    shared = shared_variance(context, state, slice(first, first + counted.shape[1]))
     variance += ring_variance(shared, autocorrelation=autocorrelation, **options)
     return np.sqrt(variance, out=variance)
 

@@ -14,7 +14,7 @@ from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.solvers.fbp import fbp
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.comparison import Registered, layer_settings, state_image
-from deltamu.recon.study.from_scans import ScannedState, fbp_options, read_rows, starved_rows
+from deltamu.recon.study.from_scans import ScannedState, fbp_options, read_line_integrals, starved_rows
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.run_context import RunContext, Slabs
 
@@ -93,7 +93,7 @@ def _shell_facts(
     rows, y, x = _box(context, scan, stack, transform)
     if rows.stop - rows.start < LEAST_ROWS:
         return {}
-    line_integrals, _ = read_rows(context, scan, rows.start, rows.stop)
+    line_integrals = read_line_integrals(context, scan, rows.start, rows.stop)
     halves = []
     for start in (0, 1):
         part = fbp(
@@ -103,6 +103,8 @@ def _shell_facts(
             **fbp_options(context, scan),
         )
         halves.append(np.ascontiguousarray(part[:, y, x]))
+    # they would take memory beside the transforms
+    del line_integrals, part
     voxel = stack.voxel_size_mm
     found: dict[str, float | None] = {}
     for name, axes in (("_in_slice", "yx"), ("_along_axis", "z"), ("", "zyx")):

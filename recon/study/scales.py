@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from deltamu.recon.change.depth import labels_slab
 from deltamu.recon.change.layer_stack import LayerStack
-from deltamu.recon.change.scales import ScaleComparison, compare_scales
+from deltamu.recon.change.scales import (
+    ScaleComparison,
+    compare_part_sums,
+    no_part_sums,
+    part_sums,
+)
 from deltamu.recon.errors import InputError
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.comparison import Registered, layer_settings, state_image
@@ -18,7 +23,7 @@ from deltamu.recon.study.run_context import RunContext, Slabs
 
 Parts = NDArray[np.intp]
 SECTORS, RINGS = 4, 3
-# rows that are compared: enough for any layer, few enough to be read at once
+# rows that are compared: enough for any layer
 MOST_ROWS = 48
 FACE_VOXELS, RIM_VOXELS = 3, 4
 
@@ -55,14 +60,13 @@ def _warn(context: RunContext, state: str, found: ScaleComparison | None) -> Non
 
 
 def _compare(context: RunContext, stack: LayerStack, state: str) -> dict[str, Any] | None:
-    rows = _rows(context, stack)
-    parts = np.stack([_parts(context, stack, row) for row in rows])
-    reference, moving = (
-        np.stack([np.asarray(state_image(context, name)[row : row + 1])[0] for row in rows])
-        for name in (context.study.reference, state)
-    )
+    images = [state_image(context, name) for name in (context.study.reference, state)]
+    sums = no_part_sums()
+    for row in _rows(context, stack):
+        reference, moving = (np.asarray(image[row]) for image in images)
+        sums = sums + part_sums(reference, moving, _parts(context, stack, row))
     try:
-        return asdict(compare_scales(reference, moving, parts))
+        return asdict(compare_part_sums(sums))
     except InputError:
         return None
 

@@ -13,7 +13,7 @@ from deltamu.recon.change.reached_rows import reached_voxels
 from deltamu.recon.change.scales import ScaleComparison, same_scale
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.study.checkpoint import PieceKey
-from deltamu.recon.study.comparison import Registered, state_image
+from deltamu.recon.study.comparison import Registered, row_blocks, state_image
 from deltamu.recon.study.from_scans import ScannedState, starved_rows
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.run_context import RunContext, Slabs
@@ -64,11 +64,15 @@ def _subtract(
         rows = (slab * images[0].slab, min((slab + 1) * images[0].slab, images[0].shape[0]))
 
         def compute(rows: tuple[int, int] = rows) -> tuple[Slabs, Mapping[str, Any]]:
-            unknown = reached_voxels(
-                starved, grid.volume, reach_mm=reach_mm, voxel_size_mm=grid.voxel_size_mm, z_range=rows
-            )
-            found = _change_rows(context, states, rows, unknown, scales)
-            return [(image, getattr(found, name)) for image, name in zip(images, names, strict=True)], {}
+            found = {name: np.empty((rows[1] - rows[0], *grid.volume[1:]), np.float32) for name in names}
+            for part in row_blocks(*rows):
+                unknown = reached_voxels(
+                    starved, grid.volume, reach_mm=reach_mm, voxel_size_mm=grid.voxel_size_mm, z_range=part
+                )
+                change = _change_rows(context, states, part, unknown, scales)
+                for name, array in found.items():
+                    array[part[0] - rows[0] : part[1] - rows[0]] = getattr(change, name)
+            return list(zip(images, found.values(), strict=True)), {}
 
         context.piece(PieceKey("change", change, slab), settings, compute)
         context.progress("change", change, slab + 1, images[0].slabs)

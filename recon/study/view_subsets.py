@@ -16,7 +16,7 @@ from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.solvers.fbp import fbp
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.comparison import INTERPOLATION_ORDER, Registered
-from deltamu.recon.study.from_scans import ScannedState, fbp_options, read_rows
+from deltamu.recon.study.from_scans import ScannedState, fbp_options, read_line_integrals
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.progress import stop_if_asked
 from deltamu.recon.study.run_context import RunContext, Slabs
@@ -138,7 +138,7 @@ def _compute(
     spans = [layer_rows(plan) for plan in plans]
     rows = (min(span[0] for span in spans), max(span[1] for span in spans))
     source = rows if transform is None else moving_rows(context, transform, rows)
-    line_integrals, _ = read_rows(context, state, *source)
+    line_integrals = read_line_integrals(context, state, *source)
     count = context.study.profile.subsets
     means: list[list[Float]] = [[] for _ in plans]
     regions: list[Float] = []
