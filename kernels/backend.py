@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+# option of mallopt in the GNU C library
+_MOST_HEAPS = -8
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -76,6 +79,18 @@ def release_freed_memory() -> None:
     trim = getattr(_c_library(), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def share_one_heap() -> None:
+    """Let threads that start from now on take memory from one heap of the C library.
+
+    By default several threads have a heap each, and each keeps what it once needed: what a run holds would depend on
+    which thread did what. Arrays are few and large, so threads do not wait for each other. Does nothing where the
+    C library has no such function.
+    """
+    set_option = getattr(_c_library(), "mallopt", None)
+    if set_option is not None:
+        set_option(_MOST_HEAPS, 1)
 
 
 @cache

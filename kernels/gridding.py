@@ -119,6 +119,12 @@ def plan_gridding(
     return _plan(columns, theta.tobytes(), middle.tobytes(), side, factors.tobytes(), float(voxel_step))
 
 
+def forget_plans() -> None:
+    """Let go of the plans that were kept, which hold tens of bytes per sample of a sinogram."""
+    _plan.cache_clear()
+    _gridder.cache_clear()
+
+
 def padded_length(columns: int, reach: int) -> int:
     """Samples of a padded view: twice the columns, or more where the image is larger and would wrap."""
     return even_smooth(max(2 * columns, columns + reach))

@@ -274,7 +274,7 @@ def _odd_rings(radii: Float, distances: Float, spectrum: Float, frequency: Float
     )
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
 def _ring_quadratic(
     columns: int,
     center: float,

@@ -54,8 +54,7 @@ def compare_states(
         subtract(context, stack, registered, scanned, scales)
     with context.stage("profile"):
         measured = measure_changes(context, stack, registered, scanned)
-    with context.stage("resolution"):
-        resolution = measure_resolution(context, stack, registered, scanned)
+    resolution = measure_resolution(context, stack, registered, scanned)
     found = _collect(context, registered, stack, measured, resolution)
     return replace(found, registration=_with_scales(found.registration, scales))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from deltamu.kernels.backend import thread_count
+from deltamu.kernels.backend import share_one_heap, thread_count
 from deltamu.kernels.device import resolve_device
 from deltamu.recon.atomic import write_text
 from deltamu.recon.errors import ResourceError, naming
@@ -98,6 +98,7 @@ def run(
         plan = agreed_plan(output, study, plan)
         check_disk(plan, output, written_bytes=_written_bytes(output))
         keep_plan(output, study, plan)
+        share_one_heap()
         with _threads(plan.threads):
             context = RunContext(
                 study, output, plan, Journal.open(output / "journal.jsonl"), progress, cancel

@@ -30,17 +30,17 @@ def reconstruct_state(context: RunContext, state: ScannedState) -> str:
     group = f"states/{state.name}"
     images = [context.image(state.name, group, name, unit="cm^-1") for name in ("attenuation", "sigma")]
     total = images[0].slabs
-    for slab in range(total):
+    with context.stage("reconstruct"):
+        for slab in range(total):
 
-        def compute(slab: int = slab) -> tuple[Slabs, Mapping[str, Any]]:
-            first = slab * images[0].slab
-            stop = min(first + images[0].slab, images[0].shape[0])
-            arrays = _reconstruct_in_blocks(context, state, first, stop)
-            return list(zip(images, arrays, strict=True)), {}
+            def compute(slab: int = slab) -> tuple[Slabs, Mapping[str, Any]]:
+                first = slab * images[0].slab
+                stop = min(first + images[0].slab, images[0].shape[0])
+                arrays = _reconstruct_in_blocks(context, state, first, stop)
+                return list(zip(images, arrays, strict=True)), {}
 
-        with context.stage("reconstruct"):
             context.piece(PieceKey("reconstruct", state.name, slab), settings, compute)
-        context.progress("reconstruct", state.name, slab + 1, total)
+            context.progress("reconstruct", state.name, slab + 1, total)
     for image in images:
         finish_image(image)
     return settings

@@ -36,7 +36,8 @@ def measure_resolution(
         def measure(state: str = state) -> tuple[Slabs, Mapping[str, Any]]:
             return [], {"resolution": _resolution(context, state, stack, registered, scanned.get(state))}
 
-        found[state] = dict(context.piece(PieceKey("resolution", state), settings, measure)["resolution"])
+        with context.stage("resolution"):
+            found[state] = dict(context.piece(PieceKey("resolution", state), settings, measure)["resolution"])
     return found
 
 

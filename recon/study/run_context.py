@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.kernels.backend import release_freed_memory
+from deltamu.kernels.gridding import forget_plans
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.journal import Journal
 from deltamu.recon.study.plan import Plan
@@ -73,6 +74,7 @@ class RunContext:
             yield
         finally:
             self.under_way.pop()
+            forget_plans()
             release_freed_memory()
             self.log("stage", name=self.under_way[-1] if self.under_way else "")
 
