@@ -20,7 +20,7 @@ namespace {
 
 constexpr Index MOTIONS = 6;      // translation z, y, x and rotation about z, y, x
 constexpr Index PRODUCTS = 21;    // upper triangle of a symmetric 6 x 6 matrix
-constexpr Index BUNDLE = 8;       // rows (along z and y) whose sums are kept together
+constexpr Index BUNDLE = 8;       // edge of the cubes of voxels whose sums are kept together
 enum Moment { ROBUST_WEIGHT, REFERENCE, MOVING, REFERENCE2, MOVING2, PRODUCT, RESIDUAL2, WEIGHT, MOMENTS };
 
 // Everything that is summed over voxels; the layout of one row of the result.
@@ -105,10 +105,10 @@ inline void accumulate_moments(Sums<float> &sums, float f, float m, float residu
     for (Index k = 0; k < WEIGHT; ++k) sums.moment[k] += weight * values[k];
 }
 
-DELTAMU_DISPATCH void sum_row(const Problem &p, Index z, Index y, Sums<float> &sums) {
+DELTAMU_DISPATCH void sum_row(const Problem &p, Index z, Index y, Index x0, Sums<float> &sums) {
     const Index dy = p.reference.nx, dz = p.reference.ny * p.reference.nx, row = z * dz + y * dy;
     const Volume &moving = p.moving;
-    for (Index x = 1; x < p.reference.nx - 1; ++x) {
+    for (Index x = std::max<Index>(x0, 1); x < std::min(x0 + BUNDLE, p.reference.nx - 1); ++x) {
         const float weight = p.weights[row + x];
         if (!(weight > 0)) continue;
         const double at[3] = {static_cast<double>(z), static_cast<double>(y), static_cast<double>(x)};
@@ -142,12 +142,12 @@ DELTAMU_DISPATCH void sum_row(const Problem &p, Index z, Index y, Sums<float> &s
     }
 }
 
-Sums<double> sum_bundle(const Problem &p, Index z0, Index y0) {
+Sums<double> sum_bundle(const Problem &p, Index z0, Index y0, Index x0) {
     Sums<double> sums{};
     for (Index z = std::max<Index>(z0, 1); z < std::min(z0 + BUNDLE, p.reference.nz - 1); ++z)
         for (Index y = std::max<Index>(y0, 1); y < std::min(y0 + BUNDLE, p.reference.ny - 1); ++y) {
             Sums<float> row{};
-            sum_row(p, z, y, row);
+            sum_row(p, z, y, x0, row);
             sums.add(row);
         }
     return sums;
@@ -174,12 +174,15 @@ DoubleArray normal_equations(const FloatArray &reference, const FloatArray &movi
             "affine (3, 4), rotation (3, 3), spacing (3), center (3): a size does not fit");
     const Problem problem{fixed,        source,      weights.data(), affine.data(), rotation.data(), spacing.data(),
                           center.data(), gain,       offset,         cut,           redescending,    moving_share};
-    const Index across = (fixed.ny + BUNDLE - 1) / BUNDLE, bundles = across * ((fixed.nz + BUNDLE - 1) / BUNDLE);
-    DoubleArray result({bundles, static_cast<Index>(sizeof(Sums<double>) / sizeof(double))});
+    const auto cubes = [](Index size) { return (size + BUNDLE - 1) / BUNDLE; };
+    const Index nz = cubes(fixed.nz), ny = cubes(fixed.ny), nx = cubes(fixed.nx);
+    DoubleArray result({nz, ny, nx, static_cast<Index>(sizeof(Sums<double>) / sizeof(double))});
     Sums<double> *sums = reinterpret_cast<Sums<double> *>(result.mutable_data());
     py::gil_scoped_release release;
 #pragma omp parallel for schedule(dynamic, 1)
-    for (Index b = 0; b < bundles; ++b) sums[b] = sum_bundle(problem, b / across * BUNDLE, b % across * BUNDLE);
+    for (Index row = 0; row < nz * ny; ++row)
+        for (Index x = 0; x < nx; ++x)
+            sums[row * nx + x] = sum_bundle(problem, row / ny * BUNDLE, row % ny * BUNDLE, x * BUNDLE);
     return result;
 }
 

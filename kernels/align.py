@@ -25,8 +25,8 @@ class NormalEquations:
     cross : (6, 6) array
         The same between the two volumes' gradients: noise that the volumes do not share averages out of it,
         so it is the curvature that the structure alone provides.
-    bundle_scores : (bundle, 6) array
-        Gradient of half the cost, summed over bundles of 8 x 8 rows: their scatter is what noise does to it.
+    bundle_scores : (z, y, x, 6) array
+        Gradient of half the cost, summed over cubes of 8 voxels: their scatter is what noise does to it.
     weight, robust_weight : float
         Mask weight that fell inside the moving volume; what of it the influence function kept.
     mean_reference, mean_moving, var_reference, var_moving, covariance, residual_ms : float
@@ -48,7 +48,7 @@ class NormalEquations:
     @property
     def score(self) -> Float:
         """Gradient of half the cost, (6,)."""
-        total: Float = self.bundle_scores.sum(axis=0)
+        total: Float = self.bundle_scores.sum(axis=(0, 1, 2))
         return total
 
 
@@ -107,13 +107,13 @@ def normal_equations(
 
 
 def _from_bundles(rows: Float) -> NormalEquations:
-    total = rows.sum(axis=0)
+    total = rows.sum(axis=(0, 1, 2))
     robust, f, m, ff, mm, fm, rr, weight = total[48:56]
     norm = 1 / robust if robust > 0 else 0.0
     return NormalEquations(
         hessian=_symmetric(total[:21]),
         cross=_symmetric(total[21:42]),
-        bundle_scores=rows[:, 42:48],
+        bundle_scores=rows[..., 42:48],
         weight=float(weight),
         robust_weight=float(robust),
         mean_reference=float(f * norm),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.align import NormalEquations
 from deltamu.recon.change.gauss_newton import Fit, Method, Motion, fit_level, influence_cut
 from deltamu.recon.change.registration_information import (
     PARAMETERS,
@@ -14,6 +15,7 @@ from deltamu.recon.change.registration_information import (
     measure_information,
     parameter_names,
 )
+from deltamu.recon.change.registration_offset import local_offset, offset_influence
 from deltamu.recon.change.registration_pyramid import (
     Level,
     check_images,
@@ -24,7 +26,6 @@ from deltamu.recon.change.registration_pyramid import (
 from deltamu.recon.change.registration_start import best_starts, correlation, starting_points
 from deltamu.recon.change.registration_weights import (
     laid_over,
-    local_offset,
     matched_gain,
     noise_energy,
     structure_weights,
@@ -39,7 +40,7 @@ _LEAST_OVERLAP = 0.2
 _COARSE_TOLERANCE = 0.05
 _FINE_TOLERANCE = 0.002
 # what differs over a wide range and where the edges are depend a little on each other
-_OFFSET_ROUNDS = 4
+_OFFSET_ROUNDS = 6
 
 
 @dataclass(frozen=True)
@@ -215,17 +216,19 @@ def _fine_fit(level: Level, motion: Motion, held: Float, limit: int) -> Fit:
     method = Method(0.0, True, _FINE_TOLERANCE, limit, held)
     fit = fit_level(level, motion, replace(method, tolerance=10 * _FINE_TOLERANCE))
     _check_overlap(fit.equations.weight / float(level.weights.sum(dtype=float)))
-    weights = level.weights * structure_weights(level, noise_energy(fit.equations))
-    if not weights.any():
+    weights = structure_weights(level, noise_energy(fit.equations))
+    if not np.any(weights[level.weights > 0]):
         return fit
     method = replace(method, fit_gain=False)
     motion, iterations = fit.motion, fit.iterations
     for _ in range(_OFFSET_ROUNDS):
-        left = _fit_what_is_left(laid_over(level, motion), motion.without_motion(), weights, method)
+        near, still = laid_over(level, motion), motion.without_motion()
+        left = _fit_what_is_left(near, still, weights, method)
         before, motion, iterations = motion, motion.after(left.motion), iterations + left.iterations
         if before.distance(motion) < 2 * _FINE_TOLERANCE:
             break
-    return replace(left, motion=motion, iterations=iterations)
+    equations = replace(_without_offsets(left, near, weights, method), weight=fit.equations.weight)
+    return replace(left, motion=motion, equations=equations, iterations=iterations)
 
 
 def _fit_what_is_left(near: Level, still: Motion, weights: NDArray[np.float32], method: Method) -> Fit:
@@ -233,7 +236,17 @@ def _fit_what_is_left(near: Level, still: Motion, weights: NDArray[np.float32], 
     cut = influence_cut(near, still, method)
     still = replace(still, gain=matched_gain(near, still, cut))
     reference = near.reference + local_offset(near, still, cut)
-    return fit_level(replace(near, reference=reference, weights=weights), still, method)
+    return fit_level(replace(near, reference=reference, weights=weights * near.weights), still, method)
+
+
+def _without_offsets(left: Fit, near: Level, weights: NDArray[np.float32], method: Method) -> NormalEquations:
+    """Take from the equations what the local offsets explain."""
+    still = replace(left.motion.without_motion(), offset=left.motion.offset)
+    taken = offset_influence(near, still, weights, influence_cut(near, still, method))
+    found = left.equations
+    return replace(
+        found, cross=found.cross - taken.structure, bundle_scores=found.bundle_scores - taken.bundle_scores
+    )
 
 
 def _check_overlap(overlap: float) -> None:

@@ -48,20 +48,39 @@ def measure_information(equations: NormalEquations, motion: Motion, held: Float)
     """Compare the structure that both volumes share with what noise does to the score.
 
     The curvature is the product of the two volumes' gradients, which noise does not add to. The score's own
-    covariance is that of its sums over bundles of rows, so noise that correlates over a few voxels is counted
-    (the sandwich estimator: White, Econometrica 48, 1980).
+    covariance is that of its sums over cubes of voxels, so noise that correlates over a few voxels is counted
+    (the sandwich estimator: White, Econometrica 48, 1980), with what neighbouring cubes share of it.
     """
     free = free_directions(held)
     scales = motion.scales
     structure = free.T @ (equations.cross * np.outer(scales, scales)) @ free
-    bundles = equations.bundle_scores * scales @ free
-    noise = bundles.T @ bundles
+    noise = _score_covariance(equations.bundle_scores * scales @ free)
     values, vectors = np.linalg.eigh(structure)
     deviation = np.sqrt(np.einsum("ij,ik,kj->j", vectors, noise, vectors))
     known = values > np.maximum(_LEAST_SHARE * values.max(initial=0.0), deviation / _OPEN_VOXELS)
     inverse = (vectors[:, known] / values[known]) @ vectors[:, known].T
     covariance = free @ (inverse @ noise @ inverse) @ free.T
     return Information(covariance, named_directions(free @ vectors[:, ~known]))
+
+
+def _score_covariance(scores: Float) -> Float:
+    """Covariance of the sum of (z, y, x, n) scores that correlate with their neighbours.
+
+    How much neighbours add is one number for all parameters: a parameter that one small feature determines has
+    too few cubes to tell.
+    """
+    alone = np.einsum("zyxi,zyxj->ij", scores, scores)
+    if not np.all(np.diag(alone) > 0):
+        return alone
+    together = scores
+    for axis in range(3):
+        edges = [(1, 1) if k == axis else (0, 0) for k in range(4)]
+        padded = np.pad(together, edges)
+        here = np.arange(1, padded.shape[axis] - 1)
+        together = sum(padded.take(here + step, axis) for step in (-1, 0, 1))
+    shared = np.einsum("zyxi,zyxi->i", scores, together) / np.diag(alone)
+    covariance: Float = alone * max(1.0, float(np.mean(shared)))
+    return covariance
 
 
 def named_directions(directions: Float) -> Float:

@@ -20,6 +20,8 @@ _SMALLEST_TO_HALVE = 32
 _COARSEST = 80
 # a Gaussian is cut off here, in standard deviations
 _TRUNCATE = 3.0
+# nearer to the end of a volume, in standard deviations, what lies beyond has more than 1 % in a smoothed voxel
+_UNSOUND = 2.0
 # voxels around a mask that its gradients and small corrections of the motion can reach
 _MARGIN = 6
 # planes that are read from a volume at a time
@@ -37,6 +39,8 @@ class Level:
     factors : tuple of 3 ints
     reference_start, moving_start : tuple of 3 ints
         Full-resolution voxel at which the parts begin.
+    moving_sound : (2, 3) array or None
+        First and last voxel of the moving part whose smoothing did not reach beyond the volume.
     """
 
     reference: Array
@@ -45,6 +49,7 @@ class Level:
     factors: Factors
     reference_start: Factors = (0, 0, 0)
     moving_start: Factors = (0, 0, 0)
+    moving_sound: NDArray[np.int64] | None = None
 
     @property
     def spacing(self) -> Float:
@@ -123,7 +128,27 @@ def finest_level(
         for volume, region in ((reference, part), (moving, other))
     ]
     weights = np.ones_like(smoothed[0]) if mask is None else block_mean(mask, factors, box=part)
-    return Level(smoothed[0], smoothed[1], weights, factors, _triple(part[0]), _triple(other[0]))
+    reach = max(1, int(np.ceil(_UNSOUND * presmooth)))
+    _clear_outside(weights, _sound(part, reference.shape, grid, reach))
+    sound = _sound(other, moving.shape, grid, reach)
+    return Level(smoothed[0], smoothed[1], weights, factors, _triple(part[0]), _triple(other[0]), sound)
+
+
+def _clear_outside(weights: Array, sound: NDArray[np.int64]) -> None:
+    for axis, (first, last) in enumerate(sound.T):
+        along = np.moveaxis(weights, axis, 0)
+        along[:first] = 0
+        along[last + 1 :] = 0
+
+
+def _sound(
+    part: NDArray[np.int64], shape: Sequence[int], grid: NDArray[np.int64], reach: int
+) -> NDArray[np.int64]:
+    """First and last voxel of a part, in voxels of its level, that are `reach` away from the ends of the volume."""
+    size = (part[1] - part[0]) // grid
+    first = np.where(part[0] == 0, reach, 0)
+    last = size - 1 - np.where(part[1] > np.asarray(shape) - grid, reach, 0)
+    return np.array([first, last])
 
 
 def block_mean(volume: Any, factors: Factors, *, box: NDArray[np.int64] | None = None) -> Array:

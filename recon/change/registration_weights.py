@@ -12,12 +12,11 @@ from deltamu.recon.change.gauss_newton import Motion
 from deltamu.recon.change.registration_pyramid import Level
 
 Array = NDArray[np.float32]
+Float = NDArray[np.float64]
 
 # edge of the cube over which gradient energy is averaged, and how far above the noise it must stand
 _NEIGHBOURHOOD = 7
 _NOISE_FACTOR = 2.0
-# edge of the cube over which differences count as an offset; a shifted edge is ten times narrower
-_OFFSET_RANGE = 21
 # outer edge of a cubic shell, half of which is left out inside
 _SHELL = 11
 # a spline passes on 0.27 of a step from voxel to voxel: half a per cent this far from a voxel without value
@@ -53,10 +52,14 @@ def structure_weights(level: Level, noise: float) -> Array:
 
 
 def laid_over(level: Level, motion: Motion) -> Level:
-    """Resample the moving volume on the reference's grid by a cubic spline; NaN where it does not reach."""
+    """Resample the moving volume on the reference's grid by a cubic spline.
+
+    What it does not reach has no weight, nor what lies so near to its end that a small motion leads out of it.
+    """
     known = np.isfinite(level.moving)
     nz, ny, nx = level.reference.shape
     affine = level.index_affine(motion.affine)
+    weights = level.weights * _reached(affine, level)
     if known.all():
         moving = warp(level.moving, affine, output_shape=(nz, ny, nx), order=3)
     else:
@@ -66,7 +69,26 @@ def laid_over(level: Level, motion: Motion) -> Level:
             ndimage.binary_erosion(known, iterations=_SPLINE_REACH), np.float32(0), np.float32(np.nan)
         )
         moving += warp(near, affine, output_shape=(nz, ny, nx))
-    return replace(level, moving=moving, moving_start=level.reference_start)
+        weights *= ndimage.binary_erosion(np.isfinite(moving), np.ones((3, 3, 3)))
+    return replace(
+        level, moving=moving, weights=weights, moving_start=level.reference_start, moving_sound=None
+    )
+
+
+def _reached(affine: Float, level: Level) -> NDArray[np.bool_]:
+    """Whether each voxel of the reference lies in the sound part of the moving volume."""
+    shape = level.reference.shape
+    end = np.asarray(level.moving.shape) - 1
+    first, last = (np.zeros(3), end) if level.moving_sound is None else level.moving_sound
+    reached = np.empty(shape, bool)
+    y, x = np.arange(shape[1])[:, None], np.arange(shape[2])[None, :]
+    for z in range(shape[0]):
+        inside = np.ones(shape[1:], bool)
+        for row, low, high in zip(affine, first, last, strict=True):
+            at = (row[1] * y + (row[0] * z + row[3])) + row[2] * x
+            inside &= (at >= low) & (at <= high)
+        reached[z] = inside
+    return reached
 
 
 def matched_gain(level: Level, motion: Motion, cut: float) -> float:
@@ -77,8 +99,8 @@ def matched_gain(level: Level, motion: Motion, cut: float) -> float:
     would lower the gain by the noise of the moving volume, and a wrong gain looks like a shift where the mask
     ends beside an edge.
     """
-    moving = _moved(level, motion)
-    weights = _influence(level, motion, moving, cut)
+    moving = moved(level, motion)
+    weights = kept_weights(level, motion, moving, cut)
     moving[weights == 0] = 0
     reference = np.where(weights > 0, level.reference, np.float32(0))
     instrument = _shell_mean(np.nan_to_num(level.reference, nan=0.0))
@@ -93,31 +115,13 @@ def matched_gain(level: Level, motion: Motion, cut: float) -> float:
     return float(with_reference / with_moving) if same_sign else motion.gain
 
 
-def local_offset(level: Level, motion: Motion, cut: float) -> Array:
-    """What the moving volume has more than the reference, averaged over the mask in a wide neighbourhood.
-
-    Residuals above `cut` have no part in it (Tukey's biweight).
-    """
-    residual = _moved(level, motion)
-    weights = _influence(level, motion, residual, cut)
-    residual *= np.float32(motion.gain)
-    residual += np.float32(motion.offset)
-    residual -= level.reference
-    residual[weights == 0] = 0
-    residual *= weights
-    norm = ndimage.uniform_filter(weights, _OFFSET_RANGE, mode="constant")
-    offset: Array = ndimage.uniform_filter(residual, _OFFSET_RANGE, mode="constant")
-    # a neighbourhood with hardly a voxel of the mask has no mean worth taking out
-    offset /= np.maximum(norm, np.float32(1e-3))
-    return offset
-
-
-def _moved(level: Level, motion: Motion) -> Array:
+def moved(level: Level, motion: Motion) -> Array:
+    """Read the moving volume on the reference's grid, linearly."""
     nz, ny, nx = level.reference.shape
     return warp(level.moving, level.index_affine(motion.affine), output_shape=(nz, ny, nx))
 
 
-def _influence(level: Level, motion: Motion, moving: Array, cut: float) -> Array:
+def kept_weights(level: Level, motion: Motion, moving: Array, cut: float) -> Array:
     """Mask weight times Tukey's biweight of the residual; 0 where either volume is unknown."""
     residual = np.float32(motion.gain) * moving
     residual += np.float32(motion.offset)

@@ -71,7 +71,7 @@ def test_bundles_add_up_and_moments_are_those_of_numpy():
     assert found.var_moving == pytest.approx(m.var(), rel=1e-4)
     assert found.covariance == pytest.approx(np.mean(f * m) - f.mean() * m.mean(), abs=1e-4)
     assert found.residual_ms == pytest.approx(np.mean((1.5 * m + 0.2 - f) ** 2), rel=1e-4)
-    np.testing.assert_allclose(found.bundle_scores.sum(axis=0), found.score)
+    np.testing.assert_allclose(found.bundle_scores.sum(axis=(0, 1, 2)), found.score)
 
 
 def test_voxels_without_value_do_not_count():
