@@ -37,9 +37,15 @@ def small(cell, lithium_profiles):
     return one, {name: one.volume(u, seed=10 + k, gradient=0.1) for k, (name, u) in states}
 
 
-def test_three_states_give_every_surface_to_a_fraction_of_a_voxel(small, stack_order) -> None:
+@pytest.fixture(scope="module")
+def small_stack(small, stack_order):
     cell, volumes = small
-    stack = find(cell, volumes, stack_order, radius_mm=cell.radius)
+    return find(cell, volumes, stack_order, radius_mm=cell.radius)
+
+
+@pytest.mark.slow
+def test_three_states_give_every_surface_to_a_fraction_of_a_voxel(small, small_stack) -> None:
+    cell, stack = small[0], small_stack
     assert max(surface_errors(cell, stack).values()) < 0.15
     cathode = stack["cathode"]
     assert cathode.thickness_mm == pytest.approx(0.40, abs=3 * cathode.thickness_standard_error_mm)
@@ -50,6 +56,7 @@ def test_three_states_give_every_surface_to_a_fraction_of_a_voxel(small, stack_o
     assert stack.warnings == ()
 
 
+@pytest.mark.slow
 def test_a_study_without_change_still_finds_the_collector(cell, lithium_profiles, stack_order) -> None:
     """Only 0.08 cm⁻¹ of contrast in all three states, on an eighth of the demo's area."""
     one = cell(**SMALL)
@@ -62,6 +69,7 @@ def test_a_study_without_change_still_finds_the_collector(cell, lithium_profiles
     assert far.covariance[0, 0] > 0
 
 
+@pytest.mark.slow
 def test_without_any_contrast_the_surface_is_placed_and_said(cell, lithium_profiles, stack_order) -> None:
     one = cell(**SMALL, levels=(1.286, 10.169, 2.568, 1.363, 1.363), texture=0.0)
     stack = find(one, one.volume(lithium_profiles["pristine"], seed=1), stack_order, radius_mm=one.radius)
@@ -81,10 +89,10 @@ def test_a_cathode_of_four_voxels_works(cell, lithium_profiles, stack_order, nam
     assert max(surface_errors(one, find(one, volumes, stack_order, radius_mm=3.0)).values()) < 0.2
 
 
-def test_a_stack_against_z_has_the_same_layers(small, stack_order) -> None:
-    cell, volumes = small
+@pytest.mark.slow
+def test_a_stack_against_z_has_the_same_layers(small, small_stack, stack_order) -> None:
+    (cell, volumes), upright = small, small_stack
     flipped = {name: volume[::-1] for name, volume in volumes.items()}
-    upright = find(cell, volumes, stack_order, radius_mm=cell.radius)
     start = find_stack(
         flipped["pristine"],
         voxel_size_mm=cell.voxel,
@@ -106,6 +114,7 @@ def test_a_stack_against_z_has_the_same_layers(small, stack_order) -> None:
     )
 
 
+@pytest.mark.slow
 def test_missing_voxels_and_blocks_on_disk_change_nothing_much(small, stack_order) -> None:
     cell, volumes = small
     holed = {name: volume.copy() for name, volume in volumes.items()}
