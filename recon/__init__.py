@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from deltamu.recon.solvers.noise import fbp_variance
     from deltamu.recon.solvers.onto import fbp_onto
     from deltamu.recon.solvers.penalties import Tikhonov, TotalVariation
+    from deltamu.recon.solvers.prior_scans import RegisteredViews, joint, piccs
     from deltamu.recon.study.pipeline import run
     from deltamu.recon.study.settings import read_study
     from deltamu.recon.volumes.export import export_volume
@@ -104,6 +105,7 @@ _PLACES = {
     "solvers.onto": ("fbp_onto",),
     "solvers.penalties": ("Tikhonov", "TotalVariation"),
     "solvers.noise": ("fbp_variance",),
+    "solvers.prior_scans": ("RegisteredViews", "joint", "piccs"),
     "study.pipeline": ("run",),
     "study.settings": ("read_study",),
     "volumes.export": ("export_volume",),
@@ -115,18 +117,19 @@ _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
     "BlackBodyFrames", "BudgetLine", "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile",
-    "EdgeResponse", "InputError", "LaplaceDepth", "LineSpreadTail", "Method", "PolynomialHardening", "ProfileShape",
-    "Registration", "ResourceError", "RigidTransform", "Scan", "ScanGeometry", "Significance",
-    "SpectrumHardening", "Tikhonov", "TotalVariation", "ViewShifts", "Volume", "align_views",
-    "audit_stripes", "cgls", "charge_budget", "charge_density", "compare_scales", "compare_transport",
-    "cone_geometry", "correct_frames", "depth_of", "depth_profile", "difference", "export_volume", "fbp",
-    "fbp_direct", "fbp_onto", "fbp_variance", "fdk", "find_center", "find_layers", "fista", "fit_edge",
-    "fit_hardening", "fourier_shell_correlation", "inventory", "laplace_depth", "layer_mask",
-    "line_integrals", "linearise", "lithium_concentration", "measure_background", "measure_tail",
-    "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry", "pdhg", "pellet_regions",
-    "prepare_correction", "profile_shape", "reaction_profile", "read_scan", "read_study", "read_volume",
-    "readout_variance", "readout_weights", "reconstruct", "register", "remove_stripes", "remove_tail", "resample",
-    "resample_sigma", "run", "same_scale", "scan_from_arrays", "significant_voxels", "sirt", "transmission",
+    "EdgeResponse", "InputError", "LaplaceDepth", "LineSpreadTail", "Method", "PolynomialHardening",
+    "ProfileShape", "RegisteredViews", "Registration", "ResourceError", "RigidTransform", "Scan",
+    "ScanGeometry", "Significance", "SpectrumHardening", "Tikhonov", "TotalVariation", "ViewShifts",
+    "Volume", "align_views", "audit_stripes", "cgls", "charge_budget", "charge_density", "compare_scales",
+    "compare_transport", "cone_geometry", "correct_frames", "depth_of", "depth_profile", "difference",
+    "export_volume", "fbp", "fbp_direct", "fbp_onto", "fbp_variance", "fdk", "find_center", "find_layers",
+    "fista", "fit_edge", "fit_hardening", "fourier_shell_correlation", "inventory", "joint",
+    "laplace_depth", "layer_mask", "line_integrals", "linearise", "lithium_concentration",
+    "measure_background", "measure_tail", "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry",
+    "pdhg", "pellet_regions", "piccs", "prepare_correction", "profile_shape", "reaction_profile",
+    "read_scan", "read_study", "read_volume", "readout_variance", "readout_weights", "reconstruct",
+    "register", "remove_stripes", "remove_tail", "resample", "resample_sigma", "run", "same_scale",
+    "scan_from_arrays", "significant_voxels", "sirt", "transmission",
 ]  # fmt: skip
 
 

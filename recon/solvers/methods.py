@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from deltamu.kernels.backend import Cost
 from deltamu.recon.errors import InputError
-from deltamu.recon.solvers.fbp import MM_PER_CM, check_views, fbp, fbp_cost
+from deltamu.recon.solvers.fbp import check_views, fbp, fbp_cost
 from deltamu.recon.solvers.iterative import cgls, fista, mlem, os_sart, pdhg, sirt
 from deltamu.recon.solvers.operators import operator
-from deltamu.recon.solvers.penalties import TotalVariation
+from deltamu.recon.solvers.penalties import TotalVariation, pull_of_noise
 
 Array = NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -209,9 +209,9 @@ class _Rays:
 
     @property
     def pull_of_noise(self) -> float:
-        """Standard deviation of one voxel's descent direction Aᵀw(b − Ax) at the truth, cm."""
-        voxel_cm = self.place["pixel_size_mm"] / MM_PER_CM
-        return float(self.noise * voxel_cm * np.sqrt(len(self.theta)))
+        """The unit of a strength, cm."""
+        voxel = self.place["pixel_size_mm"]
+        return pull_of_noise(self.noise, voxel_size_mm=voxel, views=len(self.theta))
 
 
 def _stopping(problem: _Rays, method: Method) -> dict[str, Any]:

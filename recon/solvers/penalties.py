@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from deltamu.kernels.backend import array_module, to_host
 from deltamu.kernels.tv import tv_proximal, tv_value
 from deltamu.recon.errors import InputError
+from deltamu.recon.solvers.fbp import MM_PER_CM
 from deltamu.recon.solvers.problem import Array, Bounds, Float, inner
 
 Proximal = Callable[[Array, float], Array]
@@ -31,6 +32,24 @@ class Penalty(Protocol):
 
     def proximal(self, bounds: Bounds) -> Proximal:
         """(v, step) -> the volume within bounds that minimises ½‖x − v‖² + step · value(x)."""
+
+
+def pull_of_noise(noise: float, *, voxel_size_mm: float, views: int) -> float:
+    """Standard deviation of one voxel's descent direction Aᵀw(b − Ax) at the truth: a unit for strengths.
+
+    Parameters
+    ----------
+    noise : float
+        Standard deviation of a line integral of weight one.
+    voxel_size_mm : float
+    views : int
+
+    Returns
+    -------
+    float
+        cm.
+    """
+    return float(noise * voxel_size_mm / MM_PER_CM * np.sqrt(views))
 
 
 @dataclass(frozen=True)

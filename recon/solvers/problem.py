@@ -89,7 +89,10 @@ class Problem:
             return self.xp.zeros(self.A.domain_shape, np.float32), self.b.copy()
         if np.shape(volume) != self.A.domain_shape:
             raise InputError(f"start: found shape {np.shape(volume)}, expected {self.A.domain_shape}")
-        x = self.bounds.project(self.xp.ascontiguousarray(volume, np.float32))
+        given = self.xp.ascontiguousarray(volume, np.float32)
+        if not all(np.isfinite(part).all() for part in given):
+            raise InputError("start: found values that are not finite; put zeros where nothing is known")
+        x = self.bounds.project(given)
         return x, self.residual(x)
 
     def residual(self, x: Array) -> Array:

@@ -338,6 +338,7 @@ B = np.zeros(A.range_shape, np.float32)
         (lambda: sirt_iterates(A, B, support=np.ones((N, N))), "support"),
         (lambda: sirt_iterates(A, B, relaxation=2.5), "relaxation"),
         (lambda: sirt_iterates(A, B, start=np.zeros((1, 2, 3))), "start"),
+        (lambda: fista_iterates(A, B, start=np.full(A.domain_shape, np.nan)), "start"),
         (lambda: os_sart_iterates(A, B, subsets=0), "subsets"),
         (lambda: os_sart_iterates(A, B, subsets=99), "subsets"),
         (lambda: cgls_iterates(A, B, tikhonov=-1), "tikhonov"),
