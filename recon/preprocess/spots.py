@@ -90,11 +90,15 @@ def _opposite_differences(frames: Float32) -> tuple[Float32, Float32]:
     last = frames.shape[axis]
     if last <= 2 * DISTANCE:
         return np.ravel(frames), np.zeros(frames.size, np.float32)
-    low = np.take(frames, range(last - 2 * DISTANCE), axis=axis)
-    middle = np.take(frames, range(DISTANCE, last - DISTANCE), axis=axis)
-    high = np.take(frames, range(2 * DISTANCE, last), axis=axis)
-    level = 0.5 * (low + high)
-    return level.ravel()[::step], (middle - level).ravel()[::step]
+    levels, differences, start = [], [], 0
+    # frame by frame: arrays of the size of all frames would be the largest of the whole preparation
+    for frame in frames if axis == 2 else frames.swapaxes(1, 2):
+        level = 0.5 * (frame[:, : last - 2 * DISTANCE] + frame[:, 2 * DISTANCE :])
+        first = -start % step
+        levels.append(level.ravel()[first::step])
+        differences.append((frame[:, DISTANCE : last - DISTANCE] - level).ravel()[first::step])
+        start += level.size
+    return np.concatenate(levels), np.concatenate(differences)
 
 
 def _line(means: NDArray[np.float64], variances: NDArray[np.float64], span: float) -> tuple[Float32, Float32]:

@@ -12,6 +12,7 @@ from deltamu.recon.errors import InputError
 from deltamu.recon.operando.frame_chain import frames_per_block
 from deltamu.recon.operando.reference import find_reference
 from deltamu.recon.operando.series_correction import prepare_series_correction
+from deltamu.recon.preprocess.memory import prepare_cost
 from deltamu.recon.report.operando.content import load_series_content
 from deltamu.recon.report.operando.film import draw_film
 from deltamu.recon.report.operando.page import write_series_report
@@ -30,7 +31,7 @@ PIECES_VERSION = 4
 _BASE_BYTES = 300_000_000
 # copies of a frame in the chain: raw, float, cleaned, of a block and the next one that is read meanwhile
 _COPIES = 5
-_MEASURED_FRAMES_PER_S = 60e6
+_MEASURED_PIXELS_PER_S = 60e6
 
 
 def run_series(
@@ -88,7 +89,7 @@ def check_series(path: Path) -> str:
     begun = f"begun, {done} pieces are finished" if done else "nothing is there yet"
     frames, rows, columns = sources.series.shape
     pixels = frames * rows * columns
-    seconds = pixels / _MEASURED_FRAMES_PER_S / max(thread_count(), 1) + 30
+    seconds = pixels / _MEASURED_PIXELS_PER_S / max(thread_count(), 1) + 30
     lines = [
         f"{frames} frames of {rows} × {columns} pixels, {sources.series.pixel_size_mm * 1e3:g} µm, every "
         f"{sources.series.step_s:g} s for {np.ptp(sources.series.times_s) / 3600:.2f} h; "
@@ -165,7 +166,11 @@ def _disk_bytes(sources: Sources) -> int:
 
 
 def _memory_bytes(sources: Sources) -> int:
-    """Blocks of frames; profiles are read in parts."""
-    _, rows, columns = sources.series.shape
+    """Flats and darks while they are combined, or blocks of frames; profiles are read in parts."""
+    series = sources.series
+    frames, rows, columns = series.shape
+    pixels, references = rows * columns, len(series.flats) + len(series.darks)
     block = frames_per_block((rows, columns)) + 2
-    return _BASE_BYTES + 4 * rows * columns * (_COPIES * block + 24) + 4 * 50 * rows * PIECE_FRAMES * 8
+    streaming = 4 * pixels * (_COPIES * block + 24) + 4 * 50 * rows * PIECE_FRAMES * 8
+    preparing = prepare_cost(pixels, views=frames, flats=references)
+    return _BASE_BYTES + 4 * pixels * references + max(streaming, preparing)
