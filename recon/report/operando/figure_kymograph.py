@@ -141,7 +141,16 @@ def mark_events(axes: "Axes", content: SeriesContent, *, named: bool) -> None:
             hours, color="#CC79A7" if named else "#111111", linewidth=1.0, linestyle="-." if named else ":"
         )
         if named:
+            height, align = (0.96, "top") if _curve_is_low(axes, content, hours) else (0.04, "bottom")
             axes.annotate(
-                f"{event['kind']}\n{hours:.2f} h", (hours, 0.04), xycoords=("data", "axes fraction"), xytext=(3, 0),
-                textcoords="offset points", fontsize=7, color="#99497a", va="bottom",
+                f"{event['kind']}\n{hours:.2f} h", (hours, height), xycoords=("data", "axes fraction"), xytext=(3, 0),
+                textcoords="offset points", fontsize=7, color="#99497a", va=align,
             )  # fmt: skip
+
+
+def _curve_is_low(axes: "Axes", content: SeriesContent, hours: float) -> bool:
+    """Whether the voltage passes where a label at the lower right of a time would stand."""
+    times, voltage = content.arrays["record_times_s"] / 3600, content.arrays["record_voltage_v"]
+    beside = (times > hours) & (times < hours + 0.12 * times.max()) & np.isfinite(voltage)
+    low, high = axes.get_ylim()
+    return bool(beside.any() and voltage[beside].min() < low + 0.4 * (high - low))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def draw_maps(content: SeriesContent) -> "Figure":
     """Draw the maps under each other in two columns, on one scale."""
-    parts, extent = _parts(content)
+    parts, extent = map_parts(content)
     norm = ratio_norm(parts, quantile=0.99)
     lines = -(-len(parts) // 2)
     figure = new_figure(sheet_width(), 1.15 * lines + 0.5)
@@ -36,7 +36,7 @@ def draw_maps(content: SeriesContent) -> "Figure":
     return figure
 
 
-def _parts(content: SeriesContent) -> tuple[list[NDArray[Any]], tuple[float, float, float, float]]:
+def map_parts(content: SeriesContent) -> tuple[list[NDArray[Any]], tuple[float, float, float, float]]:
     """The maps where there is something to see, smoothed, and their extent in mm."""
     top, bottom = content.shown_mm
     rows = slice(int(top / content.pixel_mm), int(np.ceil(bottom / content.pixel_mm)))

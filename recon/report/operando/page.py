@@ -15,6 +15,7 @@ from deltamu.recon.report.operando.figure_kymograph import describe_kymographs, 
 from deltamu.recon.report.operando.figure_lithium import describe_lithium, draw_lithium
 from deltamu.recon.report.operando.figure_maps import describe_maps, draw_maps
 from deltamu.recon.report.operando.figure_overview import describe_overview, draw_overview
+from deltamu.recon.report.operando.figure_rate_maps import describe_rate_maps, draw_rate_maps
 from deltamu.recon.report.operando.tables import (
     Table,
     corrections_table,
@@ -48,6 +49,13 @@ FIGURES = (
         draw_front,
         describe_front,
         lambda c: c.summary["front"] is not None,
+    ),
+    FigureKind(
+        "rate_maps",
+        "Where the reaction runs",
+        draw_rate_maps,
+        describe_rate_maps,
+        lambda c: c.summary["front"] is not None and c.maps.shape[0] > 1,
     ),
     FigureKind(
         "lithium",
