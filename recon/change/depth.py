@@ -1,4 +1,4 @@
-"""Depth in a layer along its normal, and the label, depth and height images of a stack, slab by slab."""
+"""Depth in a layer along its normal, and the labels, depth, height, thickness and normals of a stack."""
 
 from typing import Any
 
@@ -54,6 +54,23 @@ def height_map(surface: Surface, shape: tuple[int, int], voxel_size_mm: float) -
     """Height z of a surface over the slices, (y, x) mm."""
     y, x = (np.arange(size) * voxel_size_mm for size in shape)
     return surface.height_mm(y[:, None], x[None, :]).astype(np.float32)
+
+
+def thickness_map(layer: Layer, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Thickness of a layer along the normal of its near surface, (y, x) mm."""
+    y, x = (np.arange(size)[:, None] * layer.voxel_size_mm for size in shape)
+    distance = layer.side * (layer.far.height_mm(y, x.T) - layer.near.height_mm(y, x.T))
+    return np.asarray(distance * layer.near.normal_cosine(y, x.T), np.float32)
+
+
+def normal_maps(layer: Layer, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Unit normal of the near surface of a layer, into the layer: components (z, y, x) over (y, x)."""
+    y, x = np.broadcast_arrays(*(np.ogrid[: shape[0], : shape[1]]))
+    v, u = (index * layer.voxel_size_mm - a for index, a in zip((y, x), layer.near.axis_mm, strict=True))
+    _, cy, cx, cb = layer.near.coefficients
+    cosine = layer.near.normal_cosine(y * layer.voxel_size_mm, x * layer.voxel_size_mm)
+    parts = [np.ones(shape), -(cy + 2 * cb * v), -(cx + 2 * cb * u)]
+    return np.asarray(np.stack([layer.side * part * cosine for part in parts]), np.float32)
 
 
 def labels_slab(

@@ -16,6 +16,7 @@ from deltamu.recon.study.comparison import (
     resample_states,
 )
 from deltamu.recon.study.depth_profiles import MeasuredChange, measure_changes
+from deltamu.recon.study.flattened_change import flatten_changes
 from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.registering import register_states
 from deltamu.recon.study.resolution import measure_resolution
@@ -52,6 +53,7 @@ def compare_states(
         scales = measure_scales(context, stack, registered)
     with context.stage("change"):
         subtract(context, stack, registered, scanned, scales)
+    flatten_changes(context, stack, registered)
     with context.stage("profile"):
         measured = measure_changes(context, stack, registered, scanned)
     resolution = measure_resolution(context, stack, registered, scanned)

@@ -76,7 +76,7 @@ def significance_facts(
         if role == "inert" and found.changed_fraction > FALSE_PART:
             context.warn(
                 f"{change}: {100 * found.changed_fraction:.1f} % of the voxels of the {name}, which must not change, stand out "
-                "of their noise; σ leaves out what interpolation makes of edges sharper than the voxels"
+                "of their noise; σ leaves out streaks along edges that are sharper than the voxels"
             )
     return facts
 

@@ -1,13 +1,13 @@
 """The states on one grid: stack, resampling, layers, changes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.recon.change.depth import depth_slab, height_map, labels_slab
+from deltamu.recon.change.interpolation_residue import interpolation_residue
 from deltamu.recon.change.layer_stack import LayerStack, Surface
 from deltamu.recon.change.layers import find_layers
 from deltamu.recon.change.resampling import resample, resample_sigma
@@ -18,19 +18,17 @@ from deltamu.recon.solvers.noise import voxel_autocorrelation
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.journal import settings_hash
+from deltamu.recon.study.layer_images import write_layers
 from deltamu.recon.study.run_context import RunContext, Slabs
 from deltamu.recon.study.settings import split_change
 from deltamu.recon.study.settings_cell import LayerSettings
-from deltamu.recon.study.storage import Done, write_piece
 from deltamu.recon.volumes.image import finish_image
-from deltamu.recon.volumes.open import open_image, write_map
+from deltamu.recon.volumes.open import open_image
 from deltamu.recon.volumes.volume import Volume
 
 Array = NDArray[np.float32]
 # a spline: trilinear interpolation blurs the moving state alone, which leaves false changes at every interface
 INTERPOLATION_ORDER = 3
-# rows of a slab that are computed together where every row stands for itself
-ROWS_AT_A_TIME = 8
 
 
 @dataclass(frozen=True)
@@ -96,12 +94,15 @@ def resample_states(
     scanned: Mapping[str, ScannedState],
     hashes: Mapping[str, str],
 ) -> Registered:
-    """Write every compared state on the reference grid, with the noise that interpolation leaves."""
+    """Write every compared state on the reference grid, with the noise and the edges that interpolation leaves."""
     transforms = {state: transform_from_facts(fact) for state, fact in facts.items()}
     done = {context.study.reference: hashes[context.study.reference]}
     for state, transform in transforms.items():
         done[state] = settings_hash(
-            hashes[state], facts[state]["transform"], "cubic", context.plan.state(context.study.reference)
+            hashes[state],
+            facts[state]["transform"],
+            "cubic, residue",
+            context.plan.state(context.study.reference),
         )
         _resample_state(context, state, transform, _autocorrelation(context, scanned.get(state)), done[state])
     return Registered(transforms, facts, done)
@@ -130,14 +131,8 @@ def locate_layers(context: RunContext, stack: LayerStack, registered: Registered
     context.progress("layers", "", 1, 1)
     for warning in found.warnings:
         context.warn(f"layers: {warning}")
-    _write_layers(context, found, settings)
+    write_layers(context, found, layers.cathode, settings)
     return found
-
-
-def row_blocks(first: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Split rows into a few at a time, where arrays of a whole slab would take too much memory."""
-    for begin in range(first, stop, ROWS_AT_A_TIME):
-        yield begin, min(begin + ROWS_AT_A_TIME, stop)
 
 
 def transform_from_facts(facts: Mapping[str, Any]) -> RigidTransform:
@@ -173,60 +168,23 @@ def _resample_state(
         for n in ("attenuation", "sigma")
     ]
     sources = [open_image(context.store / "states" / state / n) for n in ("attenuation", "sigma")]
-    common: dict[str, Any] = {
-        "voxel_size_mm": grid.voxel_size_mm, "reference_shape": grid.volume, "order": INTERPOLATION_ORDER,
-    }  # fmt: skip
+    place: dict[str, Any] = {"voxel_size_mm": grid.voxel_size_mm, "reference_shape": grid.volume}
+    common = {**place, "order": INTERPOLATION_ORDER}
     for slab in range(images[0].slabs):
 
         def compute(slab: int = slab) -> tuple[Slabs, Mapping[str, Any]]:
             rows = (slab * images[0].slab, min((slab + 1) * images[0].slab, grid.volume[0]))
             attenuation = resample(sources[0], transform, z_range=rows, **common)
+            residue = interpolation_residue(sources[0], transform, attenuation, z_range=rows, **place)
             sigma = resample_sigma(
                 sources[1], transform, z_range=rows, voxel_autocorrelation=correlation, **common
             )
-            return [(images[0], attenuation), (images[1], sigma)], {}
+            return [(images[0], attenuation), (images[1], np.hypot(sigma, residue))], {}
 
         context.piece(PieceKey("resample", state, slab), settings, compute)
         context.progress("resample", state, slab + 1, images[0].slabs)
     for image in images:
         finish_image(image)
-
-
-def _write_layers(context: RunContext, stack: LayerStack, settings: str) -> None:
-    reference = context.study.reference
-    shape = context.plan.state(reference).volume
-    cathode = layer_settings(context).cathode
-    labels = context.image(reference, "layers", "labels", unit="1", dtype=np.uint8)
-    depth = context.image(reference, f"layers/{cathode}", "depth", unit="mm")
-    for slab in range(labels.slabs):
-        rows = (slab * labels.slab, min((slab + 1) * labels.slab, shape[0]))
-
-        def compute(rows: tuple[int, int] = rows) -> tuple[Slabs, Mapping[str, Any]]:
-            parts = list(row_blocks(*rows))
-            return [
-                (labels, np.concatenate([labels_slab(stack, part, shape) for part in parts])),
-                (depth, np.concatenate([depth_slab(stack, cathode, part, shape) for part in parts])),
-            ], {}
-
-        context.piece(PieceKey("labels", "", slab), settings, compute)
-    key = PieceKey("heights")
-    if not context.is_current(key, settings):
-        write_piece(
-            context.journal, key, settings, lambda: Done(_write_height_maps(context, stack, shape), {})
-        )
-    for image in (labels, depth):
-        finish_image(image)
-
-
-def _write_height_maps(context: RunContext, stack: LayerStack, shape: tuple[int, int, int]) -> list[Any]:
-    files = []
-    for name in stack.order:
-        layer = stack[name]
-        for side, surface in (("near", layer.near), ("far", layer.far)):
-            path = context.store / "layers" / name / side
-            heights = height_map(surface, shape[1:], stack.voxel_size_mm)
-            files += write_map(path, heights, pixel_size_mm=stack.voxel_size_mm, unit="mm")
-    return files
 
 
 def stack_facts(stack: LayerStack) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from deltamu.recon.change.reached_rows import reached_voxels
 from deltamu.recon.change.scales import ScaleComparison, same_scale
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.study.checkpoint import PieceKey
-from deltamu.recon.study.comparison import Registered, row_blocks, state_image
+from deltamu.recon.study.comparison import Registered, state_image
 from deltamu.recon.study.from_scans import ScannedState, starved_rows
 from deltamu.recon.study.journal import settings_hash
+from deltamu.recon.study.row_blocks import row_blocks
 from deltamu.recon.study.run_context import RunContext, Slabs
 from deltamu.recon.study.settings import split_change
 from deltamu.recon.volumes.image import finish_image

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.recon.change.layer_stack import Layer
 from deltamu.recon.change.profile_plan import ProfilePlan
 from deltamu.recon.change.profile_sums import slab_sums
 from deltamu.recon.change.regions import RegionLayout, region_means, region_slab_sums
@@ -200,11 +201,12 @@ def layout_facts(layout: RegionLayout) -> list[Any]:
 
 def plan_facts(plan: ProfilePlan) -> list[Any]:
     """Write down what the means over a plan's bins depend on."""
-    layer = plan.layer
+    return [plan.edges_mm.tolist(), plan.radius_mm, plan.normalised, *surface_facts(plan.layer)]
+
+
+def surface_facts(layer: Layer) -> list[Any]:
+    """Write down where a layer is."""
     return [
-        plan.edges_mm.tolist(),
-        plan.radius_mm,
-        plan.normalised,
         list(map(float, layer.near.coefficients)),
         list(map(float, layer.far.coefficients)),
         list(map(float, layer.axis_mm)),
