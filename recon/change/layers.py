@@ -111,19 +111,51 @@ def find_layers(
     )
 
 
+def layer_of_state(
+    volume: Any, stack: LayerStack, name: str, *, thickness_mm: Mapping[str, float] | Sequence[float]
+) -> Layer | None:
+    """Fit the two surfaces of one layer to one state alone, for its own thickness.
+
+    Parameters
+    ----------
+    volume : (z, y, x) array-like
+        cm⁻¹, on the grid of the stack.
+    stack : LayerStack
+        As fitted to all states: where to start.
+    thickness_mm
+        As for `find_stack`; of the layers as assembled.
+
+    Returns
+    -------
+    Layer or None
+        None where a surface shows no contrast in this state.
+    """
+    sense = stack.direction
+    order, thickness = stack.order[::sense], nominal_thickness(stack.order, thickness_mm)[::sense]
+    home = order.index(name)
+    reach = (REACH_VOXELS + 3) * stack.voxel_size_mm
+    heights = [surface.coefficients[0] for surface in (stack[name].near, stack[name].far)]
+    ends = [(min(heights) - reach) / stack.voxel_size_mm, (max(heights) + reach) / stack.voxel_size_mm]
+    rows = slice(max(int(ends[0]), 0), min(int(ends[1]) + 1, volume.shape[0]))
+    finder = _Finder(order, thickness, stack, {name: _read(volume, stack, rows)}, stack.blur_fwhm_mm)
+    surfaces, pairs, _, _ = finder.fit_all([_Group((home, home + 1), (name,))])
+    found = replace(stack, surfaces=tuple(surfaces[::sense]), pair_covariances=pairs)[name]
+    return found if found.near.fitted and found.far.fitted else None
+
+
 def _check_names(order: Sequence[str], active: str, separator: str) -> None:
     for argument, name in (("active", active), ("separator", separator)):
         if name not in order:
             raise InputError(f"{argument}: '{name}' is not a layer; expected one of {', '.join(order)}")
 
 
-def _read(volume: Any, stack: LayerStack) -> Columns:
+def _read(volume: Any, stack: LayerStack, rows: slice | None = None) -> Columns:
     return read_columns(
         volume,
         voxel_size_mm=stack.voxel_size_mm,
         axis_mm=stack.axis_mm,
         radius_mm=EDGE_RADIUS * stack.radius_mm,
-        rows=slice(0, volume.shape[0]),
+        rows=rows or slice(0, volume.shape[0]),
     )
 
 

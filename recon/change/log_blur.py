@@ -34,7 +34,7 @@ class FaceDeficit:
     integral_cm2 : float
         Of ∫μ dV; never negative.
     shift_mm : float
-        How far the face seems to lie on the side that attenuates more, mean over the pellet.
+        How far the face seems to lie outwards, mean over the pellet: positive where the outside attenuates more.
     """
 
     integral_cm2: float
@@ -49,7 +49,7 @@ def face_deficit(surface: Surface, contrast: float, *, radius_mm: float, blur_fw
     surface : Surface
         Tilt and bow spread the jump along a ray, which leaves less to mix.
     contrast : float
-        Step of the attenuation at the face, cm⁻¹.
+        Attenuation inside less that outside, cm⁻¹.
     radius_mm : float
         Of the cylinder.
     blur_fwhm_mm : float
@@ -78,7 +78,7 @@ def face_deficit(surface: Surface, contrast: float, *, radius_mm: float, blur_fw
     mixed = _mixed_volume(surface, radius_mm, blur_fwhm_mm / FWHM_PER_SIGMA)
     integral = 0.5 * contrast**2 * 1e-4 * mixed
     area = np.pi * (0.1 * radius_mm) ** 2
-    shift = 0.0 if contrast == 0 else 10 * integral / (abs(contrast) * area)
+    shift = 0.0 if contrast == 0 else -10 * integral / (contrast * area)
     return FaceDeficit(float(integral), float(shift))
 
 

@@ -13,6 +13,7 @@ def evidence_tables(content: ReportContent) -> tuple[TableView, ...]:
     views = (
         budget_table(content),
         balance_table(content),
+        swelling_table(content),
         shape_table(content),
         radial_table(content),
         significance_table(content),
@@ -79,8 +80,9 @@ def budget_table(content: ReportContent) -> TableView | None:
         "Error budget of the charge (mAh)",
         ("source", *(change_title(change) for change in content.changes)),
         tuple(rows),
-        "One standard error each, added in quadrature. Mask: margin of three widths of the blur instead of two. Level: "
-        "mean Δµ of the separator over the volume of the layer. Not stated: no image shows it, and the study gives no "
+        "One standard error each, added in quadrature. Blur before logarithm: the detector blurs the transmission, which takes "
+        "from −ln T at every face; estimated from the steps there, not taken off. Mask: margin of three widths of the "
+        "blur instead of two. Level: mean Δµ of the separator over the volume of the layer. Not stated: no image shows it, and the study gives no "
         "relative error (lithium.…_relative_error); the sum does not hold it.",
     )
 
@@ -116,6 +118,30 @@ def _balance_cell(entry: Table | None) -> str:
     if finite(entry.get("charge_mAh")) is None:
         return "not determinable"
     return uncertain(entry["charge_mAh"], entry.get("charge_standard_error_mAh"), signed=True)
+
+
+def swelling_table(content: ReportContent) -> TableView | None:
+    """Thickness and amount: what of a change is swelling, and what is lithium."""
+    lines: tuple[tuple[str, Callable[[Table], str]], ...] = (
+        ("change of the thickness (µm)", _thickness_change),
+        ("∫µ dd, to over from", lambda c: number((c.get("swelling") or {}).get("amount_ratio"), digits=4)),
+        ("mean µ, to over from", lambda c: number((c.get("swelling") or {}).get("concentration_ratio"), digits=4)),
+    )  # fmt: skip
+    return _by_change(
+        content,
+        "Swelling or lithium?",
+        lines,
+        "Thickness of the layer of the profile in each state alone. Swelling along d thins out the attenuation and leaves its "
+        "integral over the thickness as it is: the first ratio is lithium alone, the second also holds the swelling.",
+    )
+
+
+def _thickness_change(change: Table) -> str:
+    found = change.get("swelling") or {}
+    value = finite(found.get("thickness_change_um"))
+    if value is None:
+        return MISSING
+    return uncertain(value, found.get("thickness_change_standard_error_um"), signed=True)
 
 
 def shape_table(content: ReportContent) -> TableView | None:

@@ -19,6 +19,8 @@ class BlurredFaces:
     Attributes
     ----------
     near, far : mapping of state to FaceDeficit
+    mean_attenuation : mapping of state to float
+        Inside the layer, away from its faces, cm⁻¹.
     surface_sigma_mm : float
         How far depth 0 may be off: error of the fit and the shift that the blur makes, over the states as the joint
         fit weighs them.
@@ -26,12 +28,17 @@ class BlurredFaces:
 
     near: Mapping[str, FaceDeficit]
     far: Mapping[str, FaceDeficit]
+    mean_attenuation: Mapping[str, float]
     surface_sigma_mm: float
 
     def integral_cm2(self, states: tuple[str, str]) -> float:
         """What ∫Δμ dV holds too much of, from the first of two states less the second."""
         to, origin = (self.near[state].integral_cm2 + self.far[state].integral_cm2 for state in states)
         return origin - to
+
+    def thickness_shift_mm(self, state: str) -> float:
+        """How much thicker the layer seems in a state."""
+        return self.near[state].shift_mm + self.far[state].shift_mm
 
 
 def find_blurred_faces(
@@ -44,7 +51,7 @@ def find_blurred_faces(
     plan : ProfilePlan
         Of the core, the first one of the subsets.
     """
-    near, far, weights = {}, {}, {}
+    near, far, inside, weights = {}, {}, {}, {}
     for state in states:
         known = subsets.get(state)
         mean = state_means(context, state, plan) if known is None else known.plans[0].mean(axis=0)
@@ -54,13 +61,14 @@ def find_blurred_faces(
             for surface, step in zip((plan.layer.near, plan.layer.far), contrasts, strict=True)
         )
         weights[state] = contrasts[0] ** 2
-    return BlurredFaces(near, far, float(np.hypot(_joint_shift(near, weights), _fit_error(plan))))
+        inside[state] = float(np.nanmean(mean[plan.eroded if plan.eroded.any() else plan.within]))
+    return BlurredFaces(near, far, inside, float(np.hypot(_joint_shift(near, weights), _fit_error(plan))))
 
 
 def _joint_shift(near: Mapping[str, FaceDeficit], weights: Mapping[str, float]) -> float:
     """Shift of a surface that was fitted to all states: each counts by the square of its contrast."""
     total = sum(weights.values())
-    return sum(weights[s] * near[s].shift_mm for s in near) / total if total > 0 else 0.0
+    return sum(weights[s] * abs(near[s].shift_mm) for s in near) / total if total > 0 else 0.0
 
 
 def _fit_error(plan: ProfilePlan) -> float:

@@ -11,10 +11,10 @@ from deltamu.recon.change.layer_stack import LayerStack
 from deltamu.recon.change.peak import noise_floor
 from deltamu.recon.change.profile import profile_from_sums
 from deltamu.recon.change.profile_plan import ProfilePlan, plan_integral, plan_profile
-from deltamu.recon.change.profile_sums import ProfileSums
+from deltamu.recon.change.profile_sums import ProfileSums, volume_integral
 from deltamu.recon.change.regions import RegionLayout
 from deltamu.recon.change.uncertainty import profile_with_errors
-from deltamu.recon.study.blurred_faces import find_blurred_faces
+from deltamu.recon.study.blurred_faces import BlurredFaces, find_blurred_faces
 from deltamu.recon.study.change_evidence import casing_floor, significance_facts
 from deltamu.recon.study.change_sums import change_sums
 from deltamu.recon.study.charge_balance import balance_facts, budget_facts
@@ -39,6 +39,7 @@ from deltamu.recon.study.region_profiles import (
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.settings import split_change
 from deltamu.recon.study.subtraction import resolution_mm
+from deltamu.recon.study.swelling import state_thickness, swelling_facts
 from deltamu.recon.study.view_subsets import subset_means
 
 Float = NDArray[np.float64]
@@ -98,6 +99,7 @@ def measure_changes(
         if state in scanned
     }
     faces = find_blurred_faces(context, plans.core, subsets, list(needed))
+    thickness = {state: state_thickness(context, stack, registered, faces, state) for state in needed}
     found = {}
     for index, change in enumerate(context.study.changes):
         core, whole = (change_sums(context, change, plan) for plan in plans.both)
@@ -106,7 +108,10 @@ def measure_changes(
         )
         found[change] = _measure(context, change, stack, plans, layout, (core, whole), errors)
         balance = balance_facts(context, change, stack, registered, scanned, found[change].facts)
-        found[change] = replace(found[change], facts={**found[change].facts, "balance": balance})
+        swelling = swelling_facts(change, thickness, *_areal(change, plans.whole, whole, faces))
+        found[change] = replace(
+            found[change], facts={**found[change].facts, "balance": balance, "swelling": swelling}
+        )
         if not axially_determined(registered.facts, split_change(change)):
             found[change] = _without_numbers(context, change, found[change])
         context.progress("profile", "", index + 1, len(context.study.changes))
@@ -145,6 +150,14 @@ def _measure(
         f"{change}.regions": region_table(change, plans.whole, layout, regions, errors.regional),
     }
     return MeasuredChange(facts, tables)
+
+
+def _areal(change: str, plan: ProfilePlan, sums: ProfileSums, faces: BlurredFaces) -> tuple[float, float]:
+    """∫Δμ dd over the whole layer and its blur, and ∫μ dd of the origin inside it, mean over the pellet."""
+    layer = plan.layer
+    area = np.pi * (0.1 * layer.radius_mm) ** 2
+    origin = faces.mean_attenuation[split_change(change)[1]]
+    return volume_integral(sums, layer.voxel_size_mm) / area, 0.1 * layer.thickness_mm * origin
 
 
 def _noise_facts(context: RunContext, change: str, plans: ProfilePlans) -> dict[str, Any]:
