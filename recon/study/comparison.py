@@ -19,6 +19,7 @@ from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.layer_images import write_layers
+from deltamu.recon.study.row_blocks import row_blocks
 from deltamu.recon.study.run_context import RunContext, Slabs
 from deltamu.recon.study.settings import split_change
 from deltamu.recon.study.settings_cell import LayerSettings
@@ -175,11 +176,16 @@ def _resample_state(
         def compute(slab: int = slab) -> tuple[Slabs, Mapping[str, Any]]:
             rows = (slab * images[0].slab, min((slab + 1) * images[0].slab, grid.volume[0]))
             attenuation = resample(sources[0], transform, z_range=rows, **common)
-            residue = interpolation_residue(sources[0], transform, attenuation, z_range=rows, **place)
             sigma = resample_sigma(
                 sources[1], transform, z_range=rows, voxel_autocorrelation=correlation, **common
             )
-            return [(images[0], attenuation), (images[1], np.hypot(sigma, residue))], {}
+            for begin, stop in row_blocks(*rows):
+                part = slice(begin - rows[0], stop - rows[0])
+                left = interpolation_residue(
+                    sources[0], transform, attenuation[part], z_range=(begin, stop), **place
+                )
+                np.hypot(sigma[part], left, out=sigma[part])
+            return [(images[0], attenuation), (images[1], sigma)], {}
 
         context.piece(PieceKey("resample", state, slab), settings, compute)
         context.progress("resample", state, slab + 1, images[0].slabs)
