@@ -26,6 +26,18 @@ if TYPE_CHECKING:
     from deltamu.recon.change.transport import compare_transport, reaction_profile
     from deltamu.recon.errors import Cancelled, DeltamuError, InputError, ResourceError
     from deltamu.recon.geometry import RigidTransform
+    from deltamu.recon.operando.alignment import Cycling, align_cycler
+    from deltamu.recon.operando.cycler import CyclerRecord, read_cycler
+    from deltamu.recon.operando.events import find_events
+    from deltamu.recon.operando.front import front_by_half_height, front_by_maximum_rate, front_velocity
+    from deltamu.recon.operando.kymograph import Kymograph, make_kymograph
+    from deltamu.recon.operando.rate import sliding_rate
+    from deltamu.recon.operando.ratio import TransmissionRatio, transmission_ratio
+    from deltamu.recon.operando.reference import find_reference
+    from deltamu.recon.operando.series import Series, open_series
+    from deltamu.recon.operando.series_correction import prepare_series_correction
+    from deltamu.recon.operando.strip_profiles import measure_frame
+    from deltamu.recon.operando.zone_charge import zone_charges
     from deltamu.recon.preprocess.alignment import ViewShifts, align_views
     from deltamu.recon.preprocess.black_body import BlackBodyFrames
     from deltamu.recon.preprocess.center import CenterResult, find_center
@@ -55,6 +67,8 @@ if TYPE_CHECKING:
     from deltamu.recon.solvers.onto import fbp_onto
     from deltamu.recon.solvers.penalties import Tikhonov, TotalVariation
     from deltamu.recon.solvers.prior_scans import RegisteredViews, joint, piccs
+    from deltamu.recon.study.operando.pipeline import run_series
+    from deltamu.recon.study.operando.settings import read_series_study
     from deltamu.recon.study.pipeline import run
     from deltamu.recon.study.settings import read_study
     from deltamu.recon.volumes.export import export_volume
@@ -82,6 +96,18 @@ _PLACES = {
     "change.transport": ("compare_transport", "reaction_profile"),
     "errors": ("Cancelled", "DeltamuError", "InputError", "ResourceError"),
     "geometry": ("RigidTransform",),
+    "operando.alignment": ("Cycling", "align_cycler"),
+    "operando.cycler": ("CyclerRecord", "read_cycler"),
+    "operando.events": ("find_events",),
+    "operando.front": ("front_by_half_height", "front_by_maximum_rate", "front_velocity"),
+    "operando.kymograph": ("Kymograph", "make_kymograph"),
+    "operando.rate": ("sliding_rate",),
+    "operando.ratio": ("TransmissionRatio", "transmission_ratio"),
+    "operando.reference": ("find_reference",),
+    "operando.series": ("Series", "open_series"),
+    "operando.series_correction": ("prepare_series_correction",),
+    "operando.strip_profiles": ("measure_frame",),
+    "operando.zone_charge": ("zone_charges",),
     "preprocess.alignment": ("ViewShifts", "align_views"),
     "preprocess.black_body": ("BlackBodyFrames",),
     "preprocess.center": ("CenterResult", "find_center"),
@@ -106,6 +132,8 @@ _PLACES = {
     "solvers.penalties": ("Tikhonov", "TotalVariation"),
     "solvers.noise": ("fbp_variance",),
     "solvers.prior_scans": ("RegisteredViews", "joint", "piccs"),
+    "study.operando.pipeline": ("run_series",),
+    "study.operando.settings": ("read_series_study",),
     "study.pipeline": ("run",),
     "study.settings": ("read_study",),
     "volumes.export": ("export_volume",),
@@ -116,20 +144,24 @@ _PLACES = {
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
-    "BlackBodyFrames", "BudgetLine", "Cancelled", "CenterResult", "Change", "DeltamuError", "DepthProfile",
-    "EdgeResponse", "InputError", "LaplaceDepth", "LineSpreadTail", "Method", "PolynomialHardening",
-    "ProfileShape", "RegisteredViews", "Registration", "ResourceError", "RigidTransform", "Scan",
-    "ScanGeometry", "Significance", "SpectrumHardening", "Tikhonov", "TotalVariation", "ViewShifts",
-    "Volume", "align_views", "audit_stripes", "cgls", "charge_budget", "charge_density", "compare_scales",
-    "compare_transport", "cone_geometry", "correct_frames", "depth_of", "depth_profile", "difference",
-    "export_volume", "fbp", "fbp_direct", "fbp_onto", "fbp_variance", "fdk", "find_center", "find_layers",
-    "fista", "fit_edge", "fit_hardening", "fourier_shell_correlation", "inventory", "joint",
-    "laplace_depth", "layer_mask", "line_integrals", "linearise", "lithium_concentration",
-    "measure_background", "measure_tail", "middle_of", "mlem", "open_image", "os_sart", "parallel_geometry",
-    "pdhg", "pellet_regions", "piccs", "prepare_correction", "profile_shape", "reaction_profile",
-    "read_scan", "read_study", "read_volume", "readout_variance", "readout_weights", "reconstruct",
-    "register", "remove_stripes", "remove_tail", "resample", "resample_sigma", "run", "same_scale",
-    "scan_from_arrays", "significant_voxels", "sirt", "transmission",
+    "BlackBodyFrames", "BudgetLine", "Cancelled", "CenterResult", "Change", "CyclerRecord", "Cycling",
+    "DeltamuError", "DepthProfile", "EdgeResponse", "InputError", "Kymograph", "LaplaceDepth",
+    "LineSpreadTail", "Method", "PolynomialHardening", "ProfileShape", "RegisteredViews", "Registration",
+    "ResourceError", "RigidTransform", "Scan", "ScanGeometry", "Series", "Significance",
+    "SpectrumHardening", "Tikhonov", "TotalVariation", "TransmissionRatio", "ViewShifts", "Volume",
+    "align_cycler", "align_views", "audit_stripes", "cgls", "charge_budget", "charge_density",
+    "compare_scales", "compare_transport", "cone_geometry", "correct_frames", "depth_of",
+    "depth_profile", "difference", "export_volume", "fbp", "fbp_direct", "fbp_onto", "fbp_variance",
+    "fdk", "find_center", "find_events", "find_layers", "find_reference", "fista", "fit_edge",
+    "fit_hardening", "fourier_shell_correlation", "front_by_half_height", "front_by_maximum_rate",
+    "front_velocity", "inventory", "joint", "laplace_depth", "layer_mask", "line_integrals", "linearise",
+    "lithium_concentration", "make_kymograph", "measure_background", "measure_frame", "measure_tail",
+    "middle_of", "mlem", "open_image", "open_series", "os_sart", "parallel_geometry", "pdhg",
+    "pellet_regions", "piccs", "prepare_correction", "prepare_series_correction", "profile_shape",
+    "reaction_profile", "read_cycler", "read_scan", "read_series_study", "read_study", "read_volume",
+    "readout_variance", "readout_weights", "reconstruct", "register", "remove_stripes", "remove_tail",
+    "resample", "resample_sigma", "run", "run_series", "same_scale", "scan_from_arrays",
+    "significant_voxels", "sirt", "sliding_rate", "transmission", "transmission_ratio", "zone_charges",
 ]  # fmt: skip
 
 

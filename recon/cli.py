@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     new = add("new", _new, "look at scan folders or files and write a commented study.toml")
     new.add_argument("folder", type=Path, help="folder that holds the scans; study.toml is written into it")
+    new.add_argument("--series", action="store_true", help="a series of radiographs: write series.toml")
     check = add(
         "check",
         _check,
@@ -265,6 +266,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _new(options: argparse.Namespace) -> int:
+    if options.series:
+        from deltamu.recon.study.operando.new_series import write_new_series
+
+        print(
+            f"written: {write_new_series(options.folder)}; edit it, then `deltamu operando series.toml --check`"
+        )
+        return 0
     from deltamu.recon.study.new_study import write_new_study
 
     print(f"written: {write_new_study(options.folder)}; edit it, then `deltamu check` and `deltamu run`")
