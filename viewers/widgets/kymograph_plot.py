@@ -12,7 +12,7 @@ from deltamu.recon.report.operando.content import SeriesContent
 from deltamu.recon.report.operando.figure_kymograph import fill_with_kymographs
 
 SIZE_IN = (5.2, 4.2)
-CURSOR = {"color": "#111111", "linewidth": 1.2, "animated": True}
+CURSOR: dict[str, Any] = {"color": "#111111", "linewidth": 1.2, "animated": True}
 
 
 class KymographPlot(FigureCanvasQTAgg):
@@ -42,8 +42,8 @@ class KymographPlot(FigureCanvasQTAgg):
         with figure_style():
             self.axes = fill_with_kymographs(self.figure, content, (region,))
         # inside the limits, so that they stay as they are
-        self.times = tuple(axes.axvline(np.mean(axes.get_xlim()), **CURSOR) for axes in self.axes)
-        self.position = self.axes[-1].axhline(np.mean(self.axes[-1].get_ylim()), **CURSOR)
+        self.times = tuple(axes.axvline(float(np.mean(axes.get_xlim())), **CURSOR) for axes in self.axes)
+        self.position = self.axes[-1].axhline(float(np.mean(self.axes[-1].get_ylim())), **CURSOR)
         self.draw_idle()  # type: ignore[no-untyped-call]
 
     def move_cursors(self, hours: float, position_mm: float) -> None:
