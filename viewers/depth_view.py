@@ -1,6 +1,8 @@
 """Depth profiles of regions, slices at a depth, and the depth of a point."""
 
+import threading
 import tomllib
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 
 from deltamu.recon.change.depth import depth_of
 from deltamu.recon.change.layer_stack import Layer, Surface
-from deltamu.recon.errors import InputError
+from deltamu.recon.errors import DeltamuError, InputError
 from deltamu.recon.report.content import ProfileTable, ReportContent
 from deltamu.recon.report.flattened import flattened_slices
 from deltamu.recon.report.load import load_report_content
@@ -23,6 +25,9 @@ from deltamu.viewers.study_layers import study_layers
 Float = NDArray[np.float64]
 CORE_FRACTION = 0.8
 FILMS = 512
+# of count, sum and sum of squares
+SUM_BYTES = 10
+PREPARED_BYTES = 512 << 20
 
 
 class DepthView:
@@ -52,7 +57,8 @@ class DepthView:
         opened = study_layers(output)
         self.limits = next(layer.limits for layer in opened.layers if layer.role == "change") or (-1.0, 1.0)
         self.slice = lru_cache(FILMS)(self._slice)
-        self.sums = lru_cache(len(self.content.changes))(self._sums)
+        self._sums_of: dict[str, ColumnSums] = {}
+        self._summing = threading.Lock()
 
     @property
     def depths_mm(self) -> tuple[float, float]:
@@ -88,6 +94,25 @@ class DepthView:
         mask = self.columns.ring(region) if isinstance(region, str) else region
         return self.sums(change).profile(mask)
 
+    def sums(self, change: str) -> ColumnSums:
+        """Sums over the depth of every column, from which all profiles follow; made once, in one thread at a time."""
+        with self._summing:
+            if change not in self._sums_of:
+                image = open_levels(self.content.image_path(f"changes/{change}/delta_mu"))
+                self._sums_of[change] = column_sums(image.levels[0], self.layer, self.columns, self._edges())
+            return self._sums_of[change]
+
+    def prepare(self) -> None:
+        """Make the sums of all changes, where they are small; whoever needs a damaged one is told of it then."""
+        rows, columns = self.columns.shape
+        if (
+            len(self.content.changes) * rows * columns * (self._edges().size - 1) * SUM_BYTES
+            <= PREPARED_BYTES
+        ):
+            with suppress(DeltamuError):
+                for change in self.content.changes:
+                    self.sums(change)
+
     def depth_at(self, point_mm: tuple[float, float, float]) -> float:
         """Depth of a point (z, y, x) below the separator's side of the layer, mm."""
         z, y, x = (p / self.layer.voxel_size_mm for p in point_mm)
@@ -104,10 +129,6 @@ class DepthView:
         """Change at a depth, flattened along the layer and averaged over a bin, (y, x) of the pellet."""
         edges = np.array([depth_mm - 0.5 * self.bin_mm, depth_mm + 0.5 * self.bin_mm])
         return flattened_slices(self.content, change, self.frame, edges_mm=edges).values[0]
-
-    def _sums(self, change: str) -> ColumnSums:
-        image = open_levels(self.content.image_path(f"changes/{change}/delta_mu"))
-        return column_sums(image.levels[0], self.layer, self.columns, self._edges())
 
     def _edges(self) -> Float:
         """Edges of the bins; one of them is 0, as in the plan of the study."""

@@ -13,6 +13,7 @@ from deltamu.recon.report import (
     figure_noise,
     figure_profile,
     figure_registration,
+    figure_resolution,
     figure_states,
 )
 from deltamu.recon.report.canvas import figure_style, image_bytes
@@ -92,5 +93,7 @@ FIGURES = (
                figure_centers.describe_centers, lambda content: bool(figure_centers.scanned_states(content))),
     FigureKind("registration", "Registration", figure_registration.draw_registration,
                figure_registration.describe_registration, lambda content: bool(content.moving_states)),
+    FigureKind("resolution", "Resolution", figure_resolution.draw_resolution,
+               figure_resolution.describe_resolution, lambda content: bool(figure_resolution.resolved_states(content))),
     FigureKind("noise", "Noise", figure_noise.draw_noise, figure_noise.describe_noise, _has_inert_layers),
 )  # fmt: skip

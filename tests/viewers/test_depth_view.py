@@ -30,6 +30,15 @@ def test_the_core_from_the_voxels_is_the_table(view):
 
 
 @pytest.mark.slow
+def test_prepared_sums_are_those_that_a_region_uses(view, monkeypatch):
+    from deltamu.viewers import depth_view
+
+    view.prepare()
+    monkeypatch.setattr(depth_view, "column_sums", None)
+    assert np.isfinite(view.profile(CHANGE, "whole").mean).any()
+
+
+@pytest.mark.slow
 def test_core_and_rim_make_the_whole(view):
     core, rim, whole = (view.profile(CHANGE, view.columns.ring(r)) for r in ("core", "rim", "whole"))
     np.testing.assert_array_equal(core.count + rim.count, whole.count)

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import shutil
 import subprocess
 import sys
 
@@ -36,16 +37,60 @@ def test_the_reader_takes_a_study_through_the_manifest(viewer, small_study, qtbo
     assert study_of(viewer) == str(small_study)
 
 
-def test_what_is_dropped_and_broken_becomes_a_sentence(viewer, tmp_path, qtbot, monkeypatch):
+def no_store(folder):
+    (folder / "study.zarr" / "zarr.json").unlink(missing_ok=True)
+
+
+def older_store(folder):
+    no_store(folder)
+    (folder / "study.zarr" / ".zgroup").write_text('{"zarr_format": 2}')
+
+
+def damaged_images(folder):
+    for image in (folder / "study.zarr").rglob("zarr.json"):
+        if image.parent.name in ("attenuation", "delta_mu", "z_score", "labels"):
+            image.write_text("{")
+
+
+def never_run(folder):
+    shutil.rmtree(folder / "study.zarr")
+    (folder / "study.toml").write_text('reference = "only"\n[states.only]\nscan = "scan"\n')
+
+
+BREAKAGES = {
+    no_store: "no such store", older_store: "zarr 2 store", damaged_images: "no image that can be shown",
+    never_run: "has not been run yet",
+}  # fmt: skip
+
+
+def test_what_is_dropped_and_broken_becomes_a_sentence(viewer, small_study, tmp_path, qtbot):
     from napari.utils.notifications import notification_manager
 
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "study.zarr").mkdir()
+    for number, (damage, sentence) in enumerate(BREAKAGES.items()):
+        broken = tmp_path / str(number)
+        shutil.copytree(small_study, broken)
+        damage(broken)
+        before = len(notification_manager.records)
+        assert viewer.open(str(broken), plugin="deltamu") == []
+        (record,) = notification_manager.records[before:]
+        assert sentence in record.message
+        assert record.severity == "error"
+        assert "Traceback" not in record.message
+
+
+def test_what_is_missing_in_a_half_written_study_is_told_beside_what_is_there(viewer, small_study, qtbot):
+    from napari.utils.notifications import notification_manager
+
+    (small_study / "summary.json").unlink()
+    shutil.rmtree(small_study / "study.zarr" / "layers")
     before = len(notification_manager.records)
-    assert viewer.open(str(tmp_path / "broken"), plugin="deltamu") == []
-    (record,) = notification_manager.records[before:]
-    assert "no such store" in record.message
-    assert record.severity == "error"
+    assert viewer.open(str(small_study), plugin="deltamu")
+    said = " ".join(record.message for record in notification_manager.records[before:])
+    assert "the study is not finished" in said
+    assert "no layers yet" in said
+    for name in ("Inspect change", "Depth", "Registration check"):
+        widget = viewer.window.add_plugin_dock_widget("deltamu", name)[1]
+        assert "summary.json" in widget.message.text()
 
 
 def test_a_reader_leaves_what_is_not_ours_to_others(tmp_path):

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari.qt.threading import create_worker
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
@@ -65,6 +66,8 @@ class Depth(StudyWidget):
     def open_study(self, output: Path) -> None:
         """Show the profiles of a study, the cursor in the middle of the layer."""
         self.view = DepthView(output)
+        # what any other region needs; the core stands in the study's table
+        create_worker(self.view.prepare).start()
         for box in (self.change_box, self.region_box):
             box.blockSignals(True)
         self.change_box.clear()

@@ -205,6 +205,10 @@ def state_of(index: int) -> dict[str, Any]:
         "projections": 625, "angles_deg": {"first": 0.0, "last": 179.712, "order": "increasing"},
         "center_px": 259.204 + index, "center_spread_px": 0.031, "tilt_deg": -0.0123, "dose_rms": 0.0102,
         "spots_fraction": 0.00031, "starved_fraction": 0.0413, "noise_origin": "flats",
+        "resolution": {
+            "edge_in_slice_mm": 0.19, "edge_in_slice_standard_error_mm": 0.02, "edge_along_axis_mm": 0.16,
+            "shell_correlation_mm": 0.3, "shell_correlation_in_slice_mm": 0.4, "shell_correlation_along_axis_mm": 0.25,
+        },
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from deltamu.recon.report.content import ReportContent
 from deltamu.recon.report.evidence_tables import evidence_tables, resolution_table
+from deltamu.recon.report.figure_resolution import draw_resolution
 
 RESOLUTION = {
     "edge_in_slice_mm": 0.0648,
@@ -109,3 +110,13 @@ def test_the_scale_of_a_state_stands_with_its_errors() -> None:
     summary = {"states": {"a": {}, "b": {}, "c": {}}, "voxel_size_mm": 0.09, "registration": registration}
     (view,) = evidence_tables(ReportContent(Path("."), summary, {}, ""))
     assert view.rows == (("b", "1.0009 ± 0.0017", "−0.00020 ± 0.00090", "16"),)
+
+
+def test_the_figure_of_the_resolution_shows_every_number_that_is_known(content) -> None:
+    figure = draw_resolution(content)
+    (axes,) = figure.axes
+    shown = [line.get_xdata() for line in axes.lines if line.get_marker() not in ("None", "|", "")]
+    known = [RESOLUTION["edge_in_slice_mm"], RESOLUTION["shell_correlation_mm"]]
+    # micrometres, for the two states that have a resolution
+    assert [list(values) for values in shown] == 2 * [[pytest.approx(1e3 * value) for value in known]]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["two voxels", "one", "two"]
