@@ -29,6 +29,7 @@ class ChunkCache:
         self._bytes = 0
         self._guard = threading.Lock()
         self._filling: threading.Thread | None = None
+        self._places: dict[Hashable, int] = {}
 
     @property
     def nbytes(self) -> int:
@@ -55,6 +56,21 @@ class ChunkCache:
             self._blocks[key] = own
             while self._bytes > self.capacity:
                 self._bytes -= self._blocks.popitem(last=False)[1].nbytes
+
+    def clear(self) -> None:
+        """Forget all blocks."""
+        self.wait()
+        with self._guard:
+            self._blocks.clear()
+            self._places.clear()
+            self._bytes = 0
+
+    def step_to(self, key: Hashable, place: int) -> int:
+        """How far a place is from the one of the call before; 0 at the first call."""
+        with self._guard:
+            step = place - self._places.get(key, place)
+            self._places[key] = place
+            return step
 
     def fill_later(self, work: Callable[[], object]) -> None:
         """Do work that fills the cache in the background; dropped while earlier work is going on."""

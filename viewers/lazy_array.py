@@ -1,9 +1,10 @@
 """Arrays that read what is shown, and remember the chunks they read."""
 
-import operator
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import groupby, product
+from operator import index as whole_number
+from operator import itemgetter
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from deltamu.viewers.chunk_cache import SHARED, ChunkCache
 
 Box = tuple[slice, slice, slice]
+Index = tuple[int, ...]
 # a request for more than this part of the cache would push out everything else: it is read past it
 LARGEST_PART = 0.5
 
@@ -119,23 +121,51 @@ class LazyArray:
         )
         if held > LARGEST_PART * self.cache.capacity:
             return np.asarray(self.source[box])
-        missing = [i for i in product(*touched) if self.cache.get((self.key, i)) is None]
-        if missing and 1 in shape:
+        missing = self._missing(touched)
+        axis = shape.index(1) if 1 in shape else None
+        if missing and axis is not None and self.chunks[axis] > 1:
             # a plane is shown at once; its neighbours follow from the chunks, which take several times as long
-            self.cache.fill_later(lambda: self._fetch(missing))
+            self.cache.fill_later(lambda: self._fill(missing))
             return np.asarray(self.source[box])
         values = np.empty(shape, self.dtype)
         fresh = self._fetch(missing) if missing else {}
         for index in product(*touched):
             self._copy(fresh[index] if index in fresh else self._chunk(index), index, values, box)
+        if axis is not None:
+            self._read_ahead(axis, box[axis].start, touched)
         return values
 
-    def _chunk(self, index: tuple[int, ...]) -> NDArray[Any]:
+    def _missing(self, touched: list[range]) -> list[Index]:
+        return [i for i in product(*touched) if self.cache.get((self.key, i)) is None]
+
+    def _read_ahead(self, axis: int, place: int, touched: list[range]) -> None:
+        """While planes are dragged through, read the next row of chunks before it is asked for."""
+        step = self.cache.step_to((self.key, axis), place)
+        ahead = touched[axis][0] + (1 if step > 0 else -1)
+        if (
+            not 0 < abs(step) <= self.chunks[axis]
+            or not 0 <= ahead * self.chunks[axis] < self.source.shape[axis]
+        ):
+            return
+        missing = self._missing([*touched[:axis], range(ahead, ahead + 1), *touched[axis + 1 :]])
+        if missing:
+            self.cache.fill_later(lambda: self._fill(missing))
+
+    def _chunk(self, index: Index) -> NDArray[Any]:
         """Return a chunk, which another thread may have pushed out of the cache since."""
         chunk = self.cache.get((self.key, index))
         return self._fetch([index])[index] if chunk is None else chunk
 
-    def _fetch(self, missing: list[tuple[int, ...]]) -> dict[tuple[int, ...], NDArray[Any]]:
+    def _fetch(self, missing: list[Index]) -> dict[Index, NDArray[Any]]:
+        """Read chunks and keep them."""
+        return {index: chunk for line in _lines(missing) for index, chunk in self._fetch_line(line).items()}
+
+    def _fill(self, missing: list[Index]) -> None:
+        """Read chunks into the cache, with no more than a line of them in memory beside it."""
+        for line in _lines(missing):
+            self._fetch_line(line)
+
+    def _fetch_line(self, missing: list[Index]) -> dict[Index, NDArray[Any]]:
         """Read chunks together and keep them."""
         low, high = np.min(missing, axis=0), np.max(missing, axis=0)
         corner = [int(i) * c for i, c in zip(low, self.chunks, strict=True)]
@@ -150,7 +180,7 @@ class LazyArray:
             self.cache.put((self.key, index), found[index])
         return found
 
-    def _copy(self, chunk: NDArray[Any], index: tuple[int, ...], values: NDArray[Any], box: Box) -> None:
+    def _copy(self, chunk: NDArray[Any], index: Index, values: NDArray[Any], box: Box) -> None:
         """Copy what a chunk and a box share."""
         into, out_of = [], []
         for i, c, n, part in zip(index, self.chunks, chunk.shape, box, strict=True):
@@ -158,6 +188,12 @@ class LazyArray:
             into.append(slice(low - part.start, high - part.start))
             out_of.append(slice(low - i * c, high - i * c))
         values[tuple(into)] = chunk[tuple(out_of)]
+
+
+def _lines(indices: list[Index]) -> list[list[Index]]:
+    """Cut sorted indices of chunks into lines: along the first axis, or the second where the first is one chunk long."""
+    axis = 0 if len({index[0] for index in indices}) > 1 else 1
+    return [list(line) for _, line in groupby(indices, key=itemgetter(axis))]
 
 
 def _whole_key(key: Any) -> list[Any]:
@@ -176,7 +212,7 @@ def _span(key: Any, length: int) -> slice:
     if isinstance(key, slice):
         chosen = range(*key.indices(length))
         return slice(min(chosen[0], chosen[-1]), max(chosen[0], chosen[-1]) + 1) if chosen else slice(0, 0)
-    at = operator.index(key)
+    at = whole_number(key)
     if not -length <= at < length:
         raise IndexError(f"index {at} is outside an axis of length {length}")
     return slice(at % length, at % length + 1)

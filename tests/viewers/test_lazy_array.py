@@ -63,6 +63,45 @@ def test_a_plane_is_read_alone_and_its_neighbours_come_from_chunks():
     assert source.read == 4 * 5 + 2 * 4 * 5
 
 
+def read_by(source, work):
+    before = source.read
+    work()
+    return source.read - before
+
+
+def test_a_drag_reads_one_row_of_chunks_ahead_in_its_direction():
+    source, array = lazy(shape=(8, 4, 5), chunks=(2, 4, 5))
+    plane, row = 4 * 5, 2 * 4 * 5
+
+    def show(z):
+        np.testing.assert_array_equal(array[z], source.values[z])
+        array.cache.wait()
+
+    assert read_by(source, lambda: show(2)) == plane + row
+    # the first plane out of the cache has no direction yet
+    assert read_by(source, lambda: show(2)) == 0
+    assert read_by(source, lambda: show(3)) == row
+    # the row that was read ahead, and the one after it
+    assert read_by(source, lambda: show(4)) == row
+    assert read_by(source, lambda: show(5)) == 0
+    # the last row has none after it, and those before are known but for the first
+    assert read_by(source, lambda: [show(z) for z in (6, 7, 6, 5, 4)]) == 0
+    assert read_by(source, lambda: show(3)) == row
+
+
+def test_a_jump_reads_nothing_ahead():
+    source, array = lazy(shape=(80, 4, 5), chunks=(2, 4, 5))
+    for z in (0, 40):
+        array[z]
+        array.cache.wait()
+    assert read_by(source, lambda: (array[0], array[40], array.cache.wait())) == 0
+
+
+def test_a_frame_that_is_a_chunk_is_read_once():
+    source, array = lazy(shape=(8, 4, 5), chunks=(1, 4, 5))
+    assert read_by(source, lambda: (array[3], array.cache.wait())) == 4 * 5
+
+
 def test_a_box_reads_its_chunks_once():
     source, array = lazy()
     np.asarray(array[2:4, :4, :5])
@@ -84,6 +123,15 @@ def test_the_cache_forgets_what_was_not_used_for_longest():
     assert cache.get("b") is None
     assert cache.get("a") is not None
     assert cache.nbytes == 240
+
+
+def test_a_cleared_cache_is_empty():
+    cache = ChunkCache(1 << 10)
+    cache.put("a", np.zeros(10))
+    cache.step_to("a", 3)
+    cache.clear()
+    assert cache.get("a") is None
+    assert (cache.nbytes, cache.step_to("a", 5)) == (0, 0)
 
 
 def test_what_is_larger_than_the_cache_is_not_kept():
