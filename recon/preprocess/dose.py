@@ -20,6 +20,8 @@ SMALLEST_STEP = 0.004
 MARGIN_COLUMNS = 4
 MARGIN_FRACTION = 0.25
 SMALLEST_REGION = 3
+# columns as bright as this have about the noise of air; fewer values do not tell it
+LEAST_BRIGHT, FEWEST_VALUES = 0.5, 200
 # a beam may dip or drift, but air is not darker than this against the flats
 AIR_LEVELS = (0.6, 1.5)
 
@@ -96,17 +98,27 @@ def _block_profiles(transmission: Float32) -> NDArray[np.float64]:
 
 def _flat_columns(profiles: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Columns that stay at 1 in every view and block, within the noise of a mean of three columns."""
-    # an object is curved over columns or changes over views; what both see is noise
-    curvature = profiles[:, :, 3:-3] - 0.5 * (profiles[:, :, :-6] + profiles[:, :, 6:])
-    sigma = 1.4826 * float(np.median(np.abs(curvature))) / np.sqrt(1.5)
-    if len(profiles) > 1:
-        change = np.diff(profiles, axis=0)
-        sigma = min(sigma, 1.4826 * float(np.median(np.abs(change))) / np.sqrt(2))
+    sigma = _noise_of_bright_columns(profiles)
     padded = np.pad(profiles, ((0, 0), (0, 0), (1, 1)), mode="edge")
     smooth = (padded[:, :, :-2] + padded[:, :, 1:-1] + padded[:, :, 2:]) / 3
     # neighbours may correlate fully, so three columns are not taken to be better than one
     deviation = np.abs(smooth - 1)
     return np.asarray(np.all(deviation < max(SMALLEST_STEP, SIGMAS * sigma), axis=(0, 1)))
+
+
+def _noise_of_bright_columns(profiles: NDArray[np.float64]) -> float:
+    """Standard deviation of air, from columns about as bright: behind a dark object there is less noise."""
+    bright = profiles.mean(axis=(0, 1)) > LEAST_BRIGHT
+    if bright.sum() * profiles[:, :, 0].size < FEWEST_VALUES:
+        bright = np.ones_like(bright)
+    # an object is curved over columns or changes over views; what both see is noise
+    curvature = profiles[:, :, 3:-3] - 0.5 * (profiles[:, :, :-6] + profiles[:, :, 6:])
+    inner = bright[3:-3] if bright[3:-3].any() else np.ones(bright.size - 6, bool)
+    sigma = 1.4826 * float(np.median(np.abs(curvature[:, :, inner]))) / np.sqrt(1.5)
+    if len(profiles) > 1:
+        change = np.diff(profiles, axis=0)[:, :, bright]
+        sigma = min(sigma, 1.4826 * float(np.median(np.abs(change))) / np.sqrt(2))
+    return sigma
 
 
 def _edge_regions(is_air: NDArray[np.bool_]) -> Columns:
