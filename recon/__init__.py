@@ -62,7 +62,8 @@ if TYPE_CHECKING:
     from deltamu.recon.solvers.fbp_adjoint import readout_variance, readout_weights
     from deltamu.recon.solvers.fdk import fdk
     from deltamu.recon.solvers.iterative import cgls, fista, mlem, os_sart, pdhg, sirt
-    from deltamu.recon.solvers.methods import Method, reconstruct
+    from deltamu.recon.solvers.method import Method
+    from deltamu.recon.solvers.methods import reconstruct
     from deltamu.recon.solvers.noise import fbp_variance
     from deltamu.recon.solvers.onto import fbp_onto
     from deltamu.recon.solvers.penalties import Tikhonov, TotalVariation
@@ -127,7 +128,8 @@ _PLACES = {
     "solvers.fbp_adjoint": ("readout_variance", "readout_weights"),
     "solvers.fdk": ("fdk",),
     "solvers.iterative": ("cgls", "fista", "mlem", "os_sart", "pdhg", "sirt"),
-    "solvers.methods": ("Method", "reconstruct"),
+    "solvers.method": ("Method",),
+    "solvers.methods": ("reconstruct",),
     "solvers.onto": ("fbp_onto",),
     "solvers.penalties": ("Tikhonov", "TotalVariation"),
     "solvers.noise": ("fbp_variance",),

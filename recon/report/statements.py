@@ -72,6 +72,8 @@ def _reconstruction(content: ReportContent) -> Statement:
     used: Table = content.summary.get("reconstruction") or {}
     voxel = f"{1000 * float(content.summary['voxel_size_mm']):g}"
     method = str(used.get("method") or "").upper()
+    engine = used.get("engine", "deltamu")
+    by = "" if engine == "deltamu" else f" by {engine}"
     filter_text = (
         f", filter {used['filter']}, cut-off {used.get('cutoff', 1.0):g}"
         if method in ("", "FBP") and used.get("filter")
@@ -79,14 +81,14 @@ def _reconstruction(content: ReportContent) -> Statement:
     )
     return Statement(
         "Reconstruction",
-        f"{method or 'Method not stated'}{filter_text}; voxel {voxel} µm. Every state was corrected and "
+        f"{method or 'Method not stated'}{by}{filter_text}; voxel {voxel} µm. Every state was corrected and "
         "reconstructed with the same settings, each with its own open beam.",
     )
 
 
 def _method_options(used: Table) -> str:
     """What an iterative method was told; what it was not told is its default."""
-    kept = ("method", "filter", "cutoff", "padding")
+    kept = ("method", "engine", "filter", "cutoff", "padding")
     told = [f"{key} {value}" for key, value in used.items() if key not in kept and value is not None]
     return f" ({', '.join(told)})" if told else " with its default options"
 

@@ -1,4 +1,7 @@
-"""Reconstruction by the ASTRA toolbox on the CPU, called as ours is: same units, same centre, same axes."""
+"""Reconstruction by the ASTRA toolbox, called as ours is: same units, same centre, same axes.
+
+Slice by slice, on the CPU with the rays of Joseph's method, or with CUDA where ASTRA has it and it is asked for.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from deltamu.recon.errors import InputError
-from deltamu.recon.solvers.fbp import check_size, check_views, check_weights, per_cm
+from deltamu.recon.errors import InputError, ResourceError
+from deltamu.recon.solvers.engine_inputs import Array, Float, check_iterations, engine_views, import_engine
+from deltamu.recon.solvers.fbp import check_size, check_weights, per_cm
 from deltamu.recon.solvers.filters import check_filter, filter_response
 from deltamu.recon.solvers.problem import Bounds
 
-Array = NDArray[np.float32]
-Float = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
 
@@ -28,6 +30,7 @@ def fbp_by_astra(
     cutoff: float = 1.0,
     size: int | None = None,
     weights: NDArray[np.floating] | None = None,
+    device: str = "auto",
     progress: Progress | None = None,
 ) -> Array:
     """Filtered back-projection by ASTRA's linear back-projector (van Aarle et al. 2016).
@@ -38,6 +41,8 @@ def fbp_by_astra(
     ----------
     line_integrals, angles, center, pixel_size_mm, filter, cutoff, size, weights, progress
         As in `fbp.fbp`; views are continued with zeros.
+    device : {"auto", "cpu", "gpu"}
+        "auto" takes CUDA where ASTRA has it.
 
     Returns
     -------
@@ -48,13 +53,15 @@ def fbp_by_astra(
     ------
     InputError
         If an argument is out of range, a value is not finite, or ASTRA is not installed.
+    ResourceError
+        If "gpu" is asked for and ASTRA has no CUDA.
     """
-    views, theta = _checked(line_integrals, angles, center=center, pixel_size_mm=pixel_size_mm)
+    views, theta = engine_views(line_integrals, angles, center=center, pixel_size_mm=pixel_size_mm)
     check_filter(filter, cutoff)
     factors = check_weights(weights, theta) * per_cm(pixel_size_mm)
     side = check_size(size, views.shape[2])
     volume = np.empty((views.shape[1], side, side), np.float32)
-    with _Slices.of(theta, views.shape[2], side, center) as slices:
+    with _Slices.of(theta, views.shape[2], side, center, device) as slices:
         for row, out in enumerate(volume):
             filtered = _filtered(views[:, row], filter, cutoff) * factors[:, None]
             out[:] = slices.run("BP", filtered.astype(np.float32))
@@ -74,6 +81,7 @@ def sirt_by_astra(
     relaxation: float = 1.0,
     lower: float | None = None,
     upper: float | None = None,
+    device: str = "auto",
     progress: Progress | None = None,
 ) -> Array:
     """Simultaneous iterative reconstruction by ASTRA (van Aarle et al. 2016), from zero.
@@ -82,6 +90,8 @@ def sirt_by_astra(
     ----------
     line_integrals, angles, center, pixel_size_mm, iterations, size, relaxation, lower, upper
         As in `iterative.sirt`.
+    device
+        As in `fbp_by_astra`.
     progress : callable, optional
         Called with (rows done, rows).
 
@@ -94,23 +104,53 @@ def sirt_by_astra(
     ------
     InputError
         If an argument is out of range, a value is not finite, or ASTRA is not installed.
+    ResourceError
+        If "gpu" is asked for and ASTRA has no CUDA.
     """
-    views, theta = _checked(line_integrals, angles, center=center, pixel_size_mm=pixel_size_mm)
-    if iterations < 1:
-        raise InputError(f"iterations: found {iterations}, expected at least 1")
     if not 0 < relaxation < 2:
         raise InputError(f"relaxation: found {relaxation}, expected a number between 0 and 2")
     # refuses bounds that no voxel can keep
     Bounds(-np.inf if lower is None else lower, np.inf if upper is None else upper)
-    scale = per_cm(pixel_size_mm)
+    scale = per_cm(pixel_size_mm) if pixel_size_mm > 0 else np.nan
     bounds = {"MinConstraint": lower, "MaxConstraint": upper}
     options = {name: bound / scale for name, bound in bounds.items() if bound is not None}
+    return _iterate(
+        "SIRT", line_integrals, angles, iterations, size, device, progress, {"Relaxation": relaxation, **options},
+        center=center, pixel_size_mm=pixel_size_mm,
+    )  # fmt: skip
+
+
+def cgls_by_astra(
+    line_integrals: NDArray[np.floating],
+    angles: NDArray[np.floating],
+    *,
+    center: float,
+    pixel_size_mm: float,
+    iterations: int = 20,
+    size: int | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Array:
+    """Conjugate gradients by ASTRA, from zero; arguments and errors as in `sirt_by_astra`."""
+    return _iterate(
+        "CGLS", line_integrals, angles, iterations, size, device, progress, {}, center=center,
+        pixel_size_mm=pixel_size_mm,
+    )  # fmt: skip
+
+
+def _iterate(
+    algorithm: str, line_integrals: NDArray[np.floating], angles: NDArray[np.floating], iterations: int,
+    size: int | None, device: str, progress: Progress | None, options: dict[str, float], *, center: float,
+    pixel_size_mm: float,
+) -> Array:  # fmt: skip
+    views, theta = engine_views(line_integrals, angles, center=center, pixel_size_mm=pixel_size_mm)
+    check_iterations(iterations)
     side = check_size(size, views.shape[2])
     volume = np.empty((views.shape[1], side, side), np.float32)
-    with _Slices.of(theta, views.shape[2], side, center) as slices:
+    with _Slices.of(theta, views.shape[2], side, center, device) as slices:
         for row, out in enumerate(volume):
-            found = slices.run("SIRT", views[:, row], iterations, Relaxation=relaxation, **options)
-            out[:] = found * np.float32(scale)
+            found = slices.run(algorithm, views[:, row], iterations, **options)
+            out[:] = found * np.float32(per_cm(pixel_size_mm))
             if progress:
                 progress(row + 1, len(volume))
     return volume
@@ -119,19 +159,21 @@ def sirt_by_astra(
 class _Slices:
     """ASTRA's objects for one slice after the other; one pixel long in ASTRA's units."""
 
-    def __init__(self, astra: Any, geometry: Any, grid: Any) -> None:
+    def __init__(self, astra: Any, geometry: Any, grid: Any, *, cuda: bool) -> None:
         self._astra, self._data = astra, astra.data2d
-        self._projector = astra.create_projector("linear", geometry, grid)
+        self._suffix = "_CUDA" if cuda else ""
+        self._projector = astra.create_projector("cuda" if cuda else "linear", geometry, grid)
         self._views = astra.data2d.create("-sino", geometry, 0)
         self._slice = astra.data2d.create("-vol", grid, 0)
 
     @classmethod
     @contextmanager
-    def of(cls, theta: Float, columns: int, side: int, center: float) -> Iterator["_Slices"]:
+    def of(cls, theta: Float, columns: int, side: int, center: float, device: str) -> Iterator["_Slices"]:
         """Make the objects, and free them at the end."""
-        astra = _astra()
+        astra = import_engine("astra")
+        cuda = _takes_cuda(astra, device)
         geometry = astra.create_proj_geom("parallel_vec", columns, _vectors(theta, columns, center))
-        slices = cls(astra, geometry, astra.create_vol_geom(side, side))
+        slices = cls(astra, geometry, astra.create_vol_geom(side, side), cuda=cuda)
         try:
             yield slices
         finally:
@@ -142,7 +184,7 @@ class _Slices:
         """Reconstruct one slice; ASTRA's y axis points up, ours down."""
         self._data.store(self._views, np.ascontiguousarray(views))
         self._data.store(self._slice, 0)
-        settings = self._astra.astra_dict(algorithm)
+        settings = self._astra.astra_dict(algorithm + self._suffix)
         settings["ProjectorId"], settings["ProjectionDataId"] = self._projector, self._views
         settings["ReconstructionDataId"], settings["option"] = self._slice, options
         made = self._astra.algorithm.create(settings)
@@ -153,22 +195,13 @@ class _Slices:
         return np.asarray(self._data.get(self._slice)[::-1], np.float32)
 
 
-def _astra() -> Any:
-    try:
-        import astra
-    except ImportError:
-        raise InputError("engine: ASTRA is not installed; try: pip install 'deltamu[astra]'") from None
-    return astra
-
-
-def _checked(
-    views: NDArray[np.floating], angles: NDArray[np.floating], *, center: float, pixel_size_mm: float
-) -> tuple[Array, Float]:
-    """As `check_views`, which leaves values that are not finite to our kernels."""
-    found, theta = check_views(views, angles, center=center, pixel_size_mm=pixel_size_mm)
-    if not np.all(np.isfinite(found)):
-        raise InputError("line_integrals: found values that are not finite; mask or repair them first")
-    return found, theta
+def _takes_cuda(astra: Any, device: str) -> bool:
+    if device not in ("auto", "cpu", "gpu"):
+        raise InputError(f"device: found '{device}', expected auto, cpu or gpu")
+    has_cuda = device != "cpu" and bool(astra.use_cuda())
+    if device == "gpu" and not has_cuda:
+        raise ResourceError("device: ASTRA finds no CUDA device; try device='cpu', or see `deltamu info`")
+    return has_cuda
 
 
 def _vectors(theta: Float, columns: int, center: float) -> Float:

@@ -1,7 +1,7 @@
 """Every reconstruction method by its name, as study.toml and the command line call it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,119 +9,21 @@ from numpy.typing import NDArray
 
 from deltamu.kernels.backend import Cost
 from deltamu.recon.errors import InputError
+from deltamu.recon.solvers.engines import OWN, TIMES_OURS, engine_cost, engine_options, reconstruct_by_engine
 from deltamu.recon.solvers.fbp import check_views, fbp, fbp_cost
 from deltamu.recon.solvers.iterative import cgls, fista, mlem, os_sart, pdhg, sirt
+from deltamu.recon.solvers.method import ITERATIONS, STRENGTH, SUBSETS, Method
 from deltamu.recon.solvers.operators import operator
 from deltamu.recon.solvers.penalties import TotalVariation, pull_of_noise
 
 Array = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
-_BOUNDED = ("iterations", "relative_change", "discrepancy", "lower", "upper")
-_VARIATION = (*_BOUNDED, "strength", "threshold", "dimensions")
-# what each method may be told, beside filter, cutoff and padding
-OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "fbp": (),
-    "sirt": (*_BOUNDED, "relaxation"),
-    "os-sart": (*_BOUNDED, "relaxation", "subsets"),
-    "cgls": ("iterations", "relative_change", "discrepancy", "tikhonov"),
-    "mlem": ("iterations", "relative_change", "discrepancy"),
-    "osem": ("iterations", "relative_change", "discrepancy", "subsets"),
-    "fista-tv": _VARIATION,
-    "pdhg-tv": _VARIATION,
-}
-METHODS = tuple(OPTIONS)
-ITERATIONS = {
-    "sirt": 100, "os-sart": 10, "cgls": 20, "mlem": 50, "osem": 5, "fista-tv": 60, "pdhg-tv": 200,
-}  # fmt: skip
-SUBSETS = 10
-STRENGTH = 0.5
-# slices that total variation in three dimensions looks at beyond those that are asked for
-HALO = 8
 # arrays of the size of the volume and of the projections that the hungriest step holds at once
 _HELD = {
     "sirt": (4, 6), "os-sart": (4, 6), "cgls": (6, 4), "mlem": (4, 5), "osem": (4, 5), "fista-tv": (14, 6),
     "pdhg-tv": (18, 7),
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Method:
-    """A method and what it is told; None stands for the method's own default.
-
-    Attributes
-    ----------
-    name : str
-        One of `METHODS`.
-    filter, cutoff, padding
-        Of filtered back-projection, which also gives total variation its first volume.
-    iterations : int, optional
-        The most that are taken.
-    relative_change : float, optional
-        Stop when an iteration changes the volume by no more than this part.
-    discrepancy : float, optional
-        Stop when the residual is this many times what noise alone leaves; 1 is Morozov's principle.
-    relaxation : float, optional
-        0 to 2.
-    subsets : int, optional
-        Of the views, each an update of its own.
-    lower, upper : float, optional
-        What a voxel may be, cm⁻¹.
-    strength : float, optional
-        Of total variation, in standard deviations of the pull that the noise of the data has on one voxel:
-        the same number suits any number of views, dose and voxel size.
-    threshold : float, optional
-        Of Huber's penalty, cm⁻¹: differences between neighbours below it are punished by their square.
-    dimensions : {2, 3}, optional
-        2: differences within slices; 3: between slices as well.
-    tikhonov : float, optional
-        Weight of ½‖x‖², as a part of the largest curvature of the data's term.
-    """
-
-    name: str = "fbp"
-    filter: str = "ram-lak"
-    cutoff: float = 1.0
-    padding: str = "zero"
-    iterations: int | None = None
-    relative_change: float | None = None
-    discrepancy: float | None = None
-    relaxation: float | None = None
-    subsets: int | None = None
-    lower: float | None = None
-    upper: float | None = None
-    strength: float | None = None
-    threshold: float | None = None
-    dimensions: int | None = None
-    tikhonov: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.name not in OPTIONS:
-            raise InputError(f"method: found '{self.name}', expected one of {', '.join(METHODS)}")
-        for option in _ITERATIVE:
-            if getattr(self, option) is not None and option not in OPTIONS[self.name]:
-                users = ", ".join(name for name, options in OPTIONS.items() if option in options)
-                raise InputError(f"{option}: the method {self.name} has none; it belongs to {users}")
-        if self.dimensions not in (None, 2, 3):
-            raise InputError(f"dimensions: found {self.dimensions}, expected 2 or 3")
-
-    @property
-    def is_iterative(self) -> bool:
-        """Whether it approaches its result step by step."""
-        return self.name != "fbp"
-
-    @property
-    def needs_noise(self) -> bool:
-        """Whether an option counts in units of the noise."""
-        return (self.strength != 0 and "strength" in OPTIONS[self.name]) or self.discrepancy is not None
-
-    @property
-    def halo(self) -> int:
-        """Slices on either side that a slice depends on, as far as they are looked at."""
-        return HALO if self.dimensions == 3 else 0
-
-
-_FBP_FIELDS = ("name", "filter", "cutoff", "padding")
-_ITERATIVE = tuple(f.name for f in fields(Method) if f.name not in _FBP_FIELDS)
 
 
 def reconstruct(
@@ -133,9 +35,10 @@ def reconstruct(
     pixel_size_mm: float,
     weights: Array | None = None,
     noise: float | None = None,
+    device: str = "auto",
     progress: Progress | None = None,
 ) -> Array:
-    """Reconstruct parallel-beam line integrals by a named method.
+    """Reconstruct parallel-beam line integrals by a named method, or by another program's.
 
     Parameters
     ----------
@@ -148,11 +51,14 @@ def reconstruct(
     pixel_size_mm : float
     weights : (angle, row, column) array, optional
         Influence of every ray relative to one of the noise `noise`: variance of that one over its own, zero for
-        a ray that says nothing. Filtered back-projection cannot weigh rays and leaves them aside.
+        a ray that says nothing. Filtered back-projection cannot weigh rays and leaves them aside, and so do other
+        engines.
     noise : float, optional
         Standard deviation of a line integral of weight one; `strength` and `discrepancy` are multiples of it.
+    device : {"auto", "cpu", "gpu"}
+        Of other engines; ours computes where the arrays are.
     progress : callable, optional
-        Called with (iterations done, at most); it may raise to cancel.
+        Called with (iterations done, at most), by other engines with (rows done, all); it may raise to cancel.
 
     Returns
     -------
@@ -166,6 +72,8 @@ def reconstruct(
     """
     views, theta = check_views(line_integrals, angles, center=center, pixel_size_mm=pixel_size_mm)
     place: dict[str, Any] = {"center": center, "pixel_size_mm": pixel_size_mm}
+    if method.engine != OWN:
+        return _by_engine(views, theta, method, device=device, progress=progress, **place)
     if not method.is_iterative:
         return _analytic(views, theta, method, place)
     if method.needs_noise and not (noise is not None and np.isfinite(noise) and noise > 0):
@@ -178,6 +86,8 @@ def reconstruct(
 
 def method_cost(method: Method, views: int, columns: int) -> Cost:
     """Working memory of `reconstruct` beyond line integrals and result, per row of the detector."""
+    if method.engine != OWN:
+        return engine_cost(method.engine, views, columns)
     analytic = fbp_cost(views, columns)
     if not method.is_iterative:
         return analytic
@@ -187,8 +97,9 @@ def method_cost(method: Method, views: int, columns: int) -> Cost:
 
 
 def projections_taken(method: Method) -> int:
-    """Projections and back-projections of all the views, at most; for an estimate of the time."""
-    return 2 * (method.iterations or ITERATIONS[method.name]) if method.is_iterative else 0
+    """Projections and back-projections of all the views that take as long, at most; for an estimate of the time."""
+    taken = 2 * (method.iterations or ITERATIONS[method.name]) if method.is_iterative else 0
+    return taken if method.engine == OWN else TIMES_OURS * max(taken, 1)
 
 
 @dataclass(frozen=True)
@@ -228,6 +139,19 @@ def _stopping(problem: _Rays, method: Method) -> dict[str, Any]:
 
 def _analytic(views: Array, theta: NDArray[np.float64], method: Method, place: Mapping[str, Any]) -> Array:
     return fbp(views, theta, filter=method.filter, cutoff=method.cutoff, padding=method.padding, **place)
+
+
+def _by_engine(
+    views: Array, theta: NDArray[np.float64], method: Method, *, device: str, **options: Any
+) -> Array:
+    if method.is_iterative:
+        options["iterations"] = ITERATIONS[method.name]
+        options |= _given(method, *engine_options(method.engine, method.name))
+    else:
+        options |= {"filter": method.filter, "cutoff": method.cutoff}
+    return reconstruct_by_engine(
+        views, theta, engine=method.engine, method=method.name, device=device, **options
+    )
 
 
 def _by_sirt(problem: _Rays, method: Method, options: dict[str, Any]) -> Array:

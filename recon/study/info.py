@@ -8,11 +8,13 @@ import psutil
 
 from deltamu.kernels.backend import thread_count
 from deltamu.kernels.gpu_checks import describe_gpus, gpu_problem
+from deltamu.recon.solvers.engine_inputs import INSTALL
 
 OPTIONAL = {
     "astropy": ("FITS scans", "pip install 'deltamu[fits]'"),
     "hdf5plugin": ("compressed HDF5 of some beamlines", "pip install 'deltamu[hdf5]'"),
-    "astra": ("comparison with ASTRA", "pip install 'deltamu[astra]'"),
+    "astra": ("engine = 'astra', comparison with ASTRA", INSTALL["astra"]),
+    "tomopy": ("engine = 'tomopy'", INSTALL["tomopy"]),
 }
 CORE = ("numpy", "scipy", "zarr", "h5py", "tifffile", "pydantic", "periodictable", "matplotlib")
 

@@ -15,6 +15,7 @@ from deltamu.kernels.device import resolve_device
 from deltamu.recon.atomic import write_text
 from deltamu.recon.errors import ResourceError, naming
 from deltamu.recon.report.page import write_report
+from deltamu.recon.solvers.engines import check_engine
 from deltamu.recon.study.agreement import agreed_plan, keep_plan
 from deltamu.recon.study.change_chain import compare_states
 from deltamu.recon.study.exporting import image_names
@@ -138,11 +139,12 @@ def plan_study(
     Raises
     ------
     InputError
-        If the limit of the memory is no size.
+        If the limit of the memory is no size, or the engine is not installed.
     ResourceError
         If the memory or the device does not suffice.
     """
     limit = parse_memory(memory or study.run.memory)
+    check_engine(study.reconstruction.engine)
     try:
         chosen = resolve_device(device)
     except RuntimeError as error:

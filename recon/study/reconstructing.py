@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.recon.preprocess.weights import open_beam_noise, ray_weights
+from deltamu.recon.solvers.engines import OWN
 from deltamu.recon.solvers.fbp import fbp
 from deltamu.recon.solvers.fbp_gpu import fbp_on_gpus
 from deltamu.recon.solvers.methods import reconstruct
@@ -47,17 +48,21 @@ def reconstruct_state(context: RunContext, state: ScannedState) -> str:
 
 
 def _warn_of_unknown_noise(context: RunContext, name: str) -> None:
-    method = context.study.reconstruction.method
-    if context.study.reconstruction.as_method().is_iterative:
+    method = context.study.reconstruction.as_method()
+    if not method.noise_is_known:
         context.warn(
-            f"{name}: the noise of voxels reconstructed by {method} is not known, so sigma and z scores are not "
+            f"{name}: the noise of voxels reconstructed by {method.title} is not known, so sigma and z scores are not "
             "available; errors of means and profiles are those of filtered back-projection of the same views and "
-            f"leave out the bias of {method}"
+            f"leave out the bias of {method.title}"
         )
-        if context.plan.device == "gpu":
-            context.warn(f"{name}: {method} computes on the CPU")
-    if method in ("mlem", "osem"):
-        context.warn(f"{name}: {method} takes line integrals below zero for zero, which biases air upwards")
+        if context.plan.device == "gpu" and method.engine != "astra":
+            context.warn(f"{name}: {method.title} computes on the CPU")
+    if method.engine != OWN and method.is_iterative:
+        context.warn(f"{name}: {method.engine} gives starved rays the weight of all others")
+    if method.name in ("mlem", "osem"):
+        context.warn(
+            f"{name}: {method.title} takes line integrals below zero for zero, which biases air upwards"
+        )
 
 
 def _reconstruct_in_blocks(
@@ -85,7 +90,7 @@ def _reconstruct_rows(context: RunContext, state: ScannedState, first: int, stop
     stop_if_asked(context.cancel)
     rows, counted = read_rows(context, state, low, high)
     stop_if_asked(context.cancel)
-    if method.is_iterative:
+    if not method.noise_is_known:
         attenuation = _fitted(context, state, rows, counted)[first - low : stop - low]
         return attenuation, np.full(attenuation.shape, np.nan, np.float32)
     attenuation = _back_projected(context, state, rows)
@@ -96,11 +101,11 @@ def _reconstruct_rows(context: RunContext, state: ScannedState, first: int, stop
 
 
 def _fitted(context: RunContext, state: ScannedState, rows: Array, counted: Array) -> Array:
-    """Reconstruct by a method that weighs rays."""
+    """Reconstruct by a method that weighs rays, or by another program."""
     return reconstruct(
         rows, state.scan.angles, context.study.reconstruction.as_method(), center=state.center,
         pixel_size_mm=state.pixel_size_mm, weights=ray_weights(counted, state.correction),
-        noise=open_beam_noise(state.correction), progress=_cancelling(context),
+        noise=open_beam_noise(state.correction), device=context.plan.device, progress=_cancelling(context),
     )  # fmt: skip
 
 

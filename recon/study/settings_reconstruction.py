@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from deltamu.recon.solvers.methods import Method
+from deltamu.recon.solvers.method import Method
 from deltamu.recon.study.settings_section import Finite, NotNegative, Positive, Section
 
 
@@ -17,6 +17,7 @@ class CenterSettings(Section):
 class ReconstructionSettings(Section):
     """How projections become a volume; what a method is told is described at `solvers.methods.Method`."""
 
+    engine: Literal["deltamu", "astra", "tomopy"] = "deltamu"
     method: Literal["fbp", "sirt", "os-sart", "cgls", "mlem", "osem", "fista-tv", "pdhg-tv"] = "fbp"
     filter: Literal["ram-lak", "shepp-logan", "cosine", "hamming", "hann", "parzen"] = "hann"
     cutoff: Annotated[float, Field(gt=0, le=1)] = 1.0

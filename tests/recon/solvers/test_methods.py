@@ -5,7 +5,9 @@ import pytest
 
 from deltamu.recon.errors import Cancelled, InputError
 from deltamu.recon.simulate.ellipses import Ellipse, line_integrals
-from deltamu.recon.solvers.methods import ITERATIONS, METHODS, Method, method_cost, reconstruct
+from deltamu.recon.solvers.engines import ENGINE_OPTIONS
+from deltamu.recon.solvers.method import ITERATIONS, METHODS, Method
+from deltamu.recon.solvers.methods import method_cost, projections_taken, reconstruct
 
 COLUMNS, PIXEL_MM, MU, CENTER = 48, 0.1, 2.5, 24.2
 ANGLES = np.arange(60) * np.pi / 60
@@ -85,6 +87,37 @@ def test_three_dimensions_see_their_neighbours():
     assert Method("fista-tv").halo == 0
 
 
+@pytest.mark.parametrize("name", ENGINE_OPTIONS["astra"])
+def test_another_program_reconstructs_the_same(name):
+    pytest.importorskip("astra")
+    options = {} if name == "fbp" else {"iterations": 15}
+    rows = []
+    ours, theirs = (
+        reconstruct(
+            disc_views(2), ANGLES, Method(name, engine=engine, **options), **PLACE,
+            progress=lambda done, most: rows.append((done, most)),
+        )
+        for engine in ("deltamu", "astra")
+    )  # fmt: skip
+    assert theirs[:, inside()].mean() == pytest.approx(ours[:, inside()].mean(), rel=3e-3)
+    assert rows[-1] == (2, 2)
+
+
+def test_the_noise_is_known_of_our_own_filtered_back_projection_only():
+    assert Method().noise_is_known
+    assert not Method("sirt").noise_is_known
+    assert not Method("fbp", engine="astra").noise_is_known
+    assert Method("sirt", engine="astra").title == "sirt by astra"
+
+
+@pytest.mark.parametrize(("engine", "name"), [("astra", "sirt"), ("tomopy", "fbp")])
+def test_other_programs_hold_the_same_for_any_number_of_rows(engine, name):
+    method = Method(name, engine=engine)
+    cost = method_cost(method, 100, 64)
+    assert cost.total(1) == cost.total(100) > 0
+    assert projections_taken(method) > projections_taken(Method(name))
+
+
 def test_progress_may_cancel():
     def stop(done, most):
         assert most == ITERATIONS["sirt"]
@@ -109,6 +142,14 @@ def test_costs_grow_with_the_rows(name):
         (lambda: Method("sirt", strength=1.0), "fista-tv, pdhg-tv"),
         (lambda: Method("cgls", lower=0.0), "lower"),
         (lambda: Method("fista-tv", dimensions=4), "dimensions"),
+        (
+            lambda: Method("fbp", engine="astro"),
+            "engine: found 'astro', expected one of deltamu, astra, tomopy",
+        ),
+        (lambda: Method("fista-tv", engine="astra"), "engine: astra has no method fista-tv"),
+        (lambda: Method("sirt", engine="astra", discrepancy=1.0), "discrepancy: the method sirt of astra"),
+        (lambda: Method("sirt", engine="tomopy", lower=0.0), "lower"),
+        (lambda: Method("fbp", engine="astra", padding="edge"), "padding"),
         (lambda: reconstruct(disc_views(), ANGLES, Method("fista-tv"), **PLACE), "noise"),
         (lambda: reconstruct(disc_views(), ANGLES, Method("sirt", discrepancy=1.0), **PLACE), "noise"),
         (lambda: reconstruct(disc_views(), ANGLES, Method("osem", subsets=99), **PLACE), "subsets"),

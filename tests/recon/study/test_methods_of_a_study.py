@@ -1,6 +1,7 @@
 """A study by other methods than filtered back-projection: the same change, and no sigma that nobody knows."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -44,10 +45,15 @@ def analytic(tiny_study):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options", [{"method": "sirt", "iterations": 20}, {"method": "fista-tv", "iterations": 12}]
+    ("options", "title"),
+    [
+        ({"method": "sirt", "iterations": 20}, "SIRT"),
+        ({"method": "fista-tv", "iterations": 12}, "FISTA-TV"),
+        ({"engine": "astra", "filter": "hann"}, "FBP by astra"),
+    ],
 )
-def test_other_methods_measure_the_same_change(tiny_study, analytic, options):
-    study = study_with(tiny_study, f"by_{options['method']}", **options)
+def test_other_methods_measure_the_same_change(tiny_study, analytic, options, title):
+    study = study_with(tiny_study, title.lower().replace(" ", "_"), **options)
     output = run(study)
     found, expected = result(output)["changes"][CHANGE], analytic["changes"][CHANGE]
     # over the whole layer: SIRT after 20 steps moves the fitted face of a layer by half a voxel of 90 µm, and with it
@@ -60,7 +66,7 @@ def test_other_methods_measure_the_same_change(tiny_study, analytic, options):
     for image in ("states/pristine/sigma", "registered/discharged/sigma", f"changes/{CHANGE}/z_score"):
         assert np.isnan(np.asarray(open_image(output / "study.zarr" / image)[10:20])).all()
     assert any("sigma and z scores are not available" in text for text in result(output)["warnings"])
-    assert options["method"].upper() in (output / "report.html").read_text()
+    assert title in (output / "report.html").read_text()
 
 
 @pytest.mark.slow
@@ -93,3 +99,10 @@ def test_options_of_another_method_are_refused(tiny_study):
     path.write_text(tiny_study.read_text().replace('method = "fbp"', 'method = "sirt"\niteration = 9'))
     with pytest.raises(InputError, match=r"reconstruction\.iteration: .*'iterations'"):
         read_study(path)
+
+
+def test_an_engine_that_is_missing_is_said_before_the_run(tiny_study, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tomopy", None)
+    study = study_with(tiny_study, "never", engine="tomopy")
+    with pytest.raises(InputError, match="conda install -c conda-forge tomopy"):
+        pipeline.plan_study(study, ())
