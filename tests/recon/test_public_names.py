@@ -42,24 +42,41 @@ def test_a_name_does_not_hide_the_module_it_shares_a_stem_with():
     assert module.fbp is deltamu.recon.fbp
 
 
-def test_a_disc_from_arrays_to_attenuation():
-    """The interface of the README on the smallest scan that means something."""
-    from deltamu.recon import fbp, find_center, line_integrals, scan_from_arrays
+def disc_scan():
+    """The smallest scan that means something."""
+    from deltamu.recon import scan_from_arrays
 
     columns = np.arange(64) - 31.5
     # a disc of radius 2 mm, 0.5 per cm, on a detector of 0.1 mm pixels
     chord_cm = 0.2 * np.sqrt(np.maximum(4.0 - (columns * 0.1) ** 2, 0))
     frames = np.broadcast_to(1000 * np.exp(-0.5 * chord_cm), (90, 8, 64))
-    scan = scan_from_arrays(
+    return scan_from_arrays(
         frames.astype(np.float32),
         np.arange(90) * 2.0,
         flats=np.full((2, 8, 64), 1000, np.float32),
         darks=np.zeros((2, 8, 64), np.float32),
         pixel_size_mm=0.1,
     )
+
+
+def test_a_disc_from_arrays_to_attenuation():
+    from deltamu.recon import fbp, find_center, line_integrals
+
+    scan = disc_scan()
     integrals = line_integrals(scan, counts_per_adu=10.0)
     center = find_center(integrals, scan.angles)
     volume = fbp(integrals, scan.angles, center=center.center, pixel_size_mm=0.1)
     assert center.center == pytest.approx(31.5, abs=0.05)
     # 90 views and 40 pixels across leave a few parts in a thousand
     assert volume[:, 20:44, 20:44].mean() == pytest.approx(0.5, rel=0.01)
+
+
+def test_the_example_of_the_readme(capsys):
+    pytest.importorskip("astra")
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    example = text.split("```python\n")[1].split("```")[0]
+    found = {"scan": disc_scan()}
+    exec(example, found)
+    for volume in (found["mu"], found["same"], found["x"]):
+        assert volume[:, 20:44, 20:44].mean() == pytest.approx(0.5, rel=0.02)
+    assert float(capsys.readouterr().out) < 1e-6
