@@ -11,11 +11,12 @@ from deltamu.kernels.backend import array_module
 from deltamu.kernels.tv import tv_value
 from deltamu.recon.solvers.gradients import divergence_transpose, gradient
 from deltamu.recon.solvers.iterate import Iterate
+from deltamu.recon.solvers.largest_eigenvalue import largest_eigenvalue
 from deltamu.recon.solvers.operators import Operator
 from deltamu.recon.solvers.penalties import Penalty, TotalVariation, Unpenalised
 from deltamu.recon.solvers.problem import Array, Float, Problem, make_problem, reciprocal
 
-# the power iteration that finds the largest curvature approaches it from below
+# what finds the largest curvature approaches it from below
 CURVATURE_MARGIN = 1.02
 
 
@@ -159,8 +160,8 @@ class _DiagonalSteps:
         return moved / np.maximum(length / np.float32(self.radius), np.float32(1))
 
 
-def largest_curvature(problem: Problem, *, tolerance: float = 1e-4, most: int = 60) -> float:
-    """Largest eigenvalue of Aᵀ w A, by power iteration.
+def largest_curvature(problem: Problem) -> float:
+    """Largest eigenvalue of Aᵀ w A.
 
     Where all slices are alike, one of them stands for all, with the largest weight of each ray.
     """
@@ -170,15 +171,10 @@ def largest_curvature(problem: Problem, *, tolerance: float = 1e-4, most: int = 
     small = Operator(A.pair.representative())
     if small.range_shape[1] < A.range_shape[1] and weights.shape[1] > 1:
         weights = weights.max(axis=1, keepdims=True)
-    vector, value = problem.xp.ones(small.domain_shape, np.float32), 0.0
-    for _ in range(most):
-        image = small(vector)
-        before, value = value, float(np.sum(np.square(image, dtype=float) * weights))
-        if value == 0 or abs(value - before) <= tolerance * value:
-            break
-        vector = small.T(problem.xp.ascontiguousarray(image * weights))
-        vector /= np.float32(float(np.linalg.norm(vector.astype(float))))
-    return value
+    xp = problem.xp
+    return largest_eigenvalue(
+        lambda x: small.T(xp.ascontiguousarray(small(x) * weights)), xp.ones(small.domain_shape, np.float32)
+    )
 
 
 def _cost(problem: Problem, penalty: Penalty, volume: Array, residual: Array) -> Float:
