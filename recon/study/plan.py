@@ -15,6 +15,8 @@ from deltamu.recon.volumes.image import storage_slab
 
 # interpreter, numpy, scipy, zarr and matplotlib, measured after their import
 BASE_BYTES = 300_000_000
+# rows beyond a slab that views shifted by some pixels show of it
+ALIGNMENT_REACH = 8
 FRAMES_PER_BLOCK = 32
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
@@ -195,7 +197,8 @@ def _stages(
     voxels = sum(s.volume[0] * s.volume[1] * s.volume[2] for s in states)
     sinogram = max((s.projections[0] * s.projections[2] for s in scans if s.projections), default=0)
     method = study.reconstruction.as_method()
-    held = rows + 2 * method.halo
+    # shifted views show a slice in rows beside it
+    held = rows + 2 * (method.halo + (ALIGNMENT_REACH if study.alignment.is_asked_for else 0))
     cost = max(
         (method_cost(method, s.projections[0], s.projections[2]).total(held) for s in scans if s.projections),
         default=0,

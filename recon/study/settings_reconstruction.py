@@ -14,6 +14,18 @@ class CenterSettings(Section):
     search_px: tuple[Finite, Finite] | None = None
 
 
+class AlignmentSettings(Section):
+    """What of the geometry is measured on the views and applied when they are reconstructed."""
+
+    views: bool = False
+    tilt: bool = False
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether anything is to be measured."""
+        return self.views or self.tilt
+
+
 class ReconstructionSettings(Section):
     """How projections become a volume; what a method is told is described at `solvers.methods.Method`."""
 

@@ -139,7 +139,11 @@ stripes = "auto"               # only when rings stand above the noise of the op
 stripe_method = "sorting"      # "large", "dead", "all" (Vo 2018), "wavelet" (Münch 2009)
 # counts_per_adu = 0.2         # detected neutrons per grey level; estimated from the flats when not given"""
 
-_RECONSTRUCTION = """[reconstruction]
+_RECONSTRUCTION = """# [alignment]
+# views = true                 # shift of every view in both directions: jumps, drift, jitter; the slices take longer
+# tilt = true                  # of the rotation axis, in the plane of the detector and along the beam
+
+[reconstruction]
 method = "fbp"
 filter = "hann"                # ram-lak, shepp-logan, cosine, hamming, hann, parzen
 cutoff = 1.0                   # fraction of the Nyquist frequency

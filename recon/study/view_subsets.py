@@ -14,10 +14,10 @@ from deltamu.recon.change.profile_sums import slab_sums
 from deltamu.recon.change.regions import RegionLayout, region_means, region_slab_sums
 from deltamu.recon.change.resampling import REACH_PLANES, resample
 from deltamu.recon.geometry import RigidTransform
-from deltamu.recon.solvers.fbp import fbp
+from deltamu.recon.study.back_projecting import back_project, read_seen_rows
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.comparison import INTERPOLATION_ORDER, Registered
-from deltamu.recon.study.from_scans import ScannedState, fbp_options, read_line_integrals
+from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.progress import stop_if_asked
 from deltamu.recon.study.run_context import RunContext, Slabs
@@ -139,18 +139,13 @@ def _compute(
     spans = [layer_rows(plan) for plan in plans]
     rows = (min(span[0] for span in spans), max(span[1] for span in spans))
     source = rows if transform is None else moving_rows(context, transform, rows)
-    line_integrals = read_line_integrals(context, state, *source)
+    seen = read_seen_rows(context, state, *source)
     count = context.study.profile.subsets
     means: list[list[Float]] = [[] for _ in plans]
     regions: list[Float] = []
     for subset in range(count):
         stop_if_asked(context.cancel)
-        part = fbp(
-            np.ascontiguousarray(line_integrals[subset::count]),
-            state.scan.angles[subset::count],
-            padding=context.study.reconstruction.padding,
-            **fbp_options(context, state),
-        )
+        part = back_project(context, state, seen, views=slice(subset, None, count))
         if transform is not None:
             part = _on_reference(context, state, transform, part, source[0], rows)
         for plan, collected in zip(plans, means, strict=True):
