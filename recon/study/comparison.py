@@ -132,7 +132,7 @@ def locate_layers(context: RunContext, stack: LayerStack, registered: Registered
     context.progress("layers", "", 1, 1)
     for warning in found.warnings:
         context.warn(f"layers: {warning}")
-    write_layers(context, found, layers.cathode, settings)
+    write_layers(context, found, layers, settings)
     return found
 
 

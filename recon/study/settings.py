@@ -177,6 +177,8 @@ def settings_text(study: Study) -> str:
             state["dose_file"] = str(study.dose_path(name))
         if "black_body" in state:
             state["black_body"] = str(study.black_body_path(name))
+    if "labels" in content["profile"]:
+        content["profile"]["labels"] = str((study.folder / content["profile"]["labels"]).resolve())
     if "cycler" in content["lithium"]:
         content["lithium"]["cycler"]["path"] = str(study.cycler_path())
     content["output"] = str(study.output_dir)

@@ -176,6 +176,7 @@ def _registration(draft: StudyDraft) -> str:
     lines.append(
         "# blur_fwhm_um = 45.0          # resolution along the axis, as fitted to the surfaces when not given\n"
         "# false_discovery_rate = 0.05   # of the voxels that are said to have changed\n"
+        '# depth = "laplace"             # along field lines between the labels; labels = "labels.tif" of your own\n'
         '# regions = {crack = "crack.tif"}   # masks (y, x) on the grid of the reference, .npy or TIFF'
     )
     return "\n".join(lines)
