@@ -8,16 +8,7 @@ from deltamu.recon.errors import InputError
 
 Kind = Literal["image", "labels"]
 Role = Literal[
-    "state",
-    "registered",
-    "change",
-    "significance",
-    "layers",
-    "projections",
-    "open beam",
-    "volume",
-    "series",
-    "ratio",
+    "state", "registered", "change", "significance", "layers", "projections", "open beam", "volume", "series"
 ]
 GREY = "gray"
 # red and blue are told apart by the colour-blind, and white is no change
