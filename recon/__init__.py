@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from deltamu.recon.change.depth import depth_of
     from deltamu.recon.change.difference import Change, difference
     from deltamu.recon.change.edge_response import EdgeResponse, fit_edge
+    from deltamu.recon.change.flattening import flatten
     from deltamu.recon.change.laplace_depth import LaplaceDepth, laplace_depth
     from deltamu.recon.change.layers import find_layers
     from deltamu.recon.change.lithium import charge_density, inventory, lithium_concentration
+    from deltamu.recon.change.log_blur import face_deficit
     from deltamu.recon.change.masks import layer_mask
     from deltamu.recon.change.profile import DepthProfile, depth_profile
     from deltamu.recon.change.profile_shape import ProfileShape, profile_shape
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from deltamu.recon.change.shell_correlation import fourier_shell_correlation
     from deltamu.recon.change.significance import Significance, significant_voxels
     from deltamu.recon.change.transport import compare_transport, reaction_profile
+    from deltamu.recon.change.unrolling import Winding, follow_winding, unroll
     from deltamu.recon.errors import Cancelled, DeltamuError, InputError, ResourceError
     from deltamu.recon.geometry import RigidTransform
     from deltamu.recon.operando.alignment import Cycling, align_cycler
@@ -83,9 +86,11 @@ _PLACES = {
     "change.depth": ("depth_of",),
     "change.difference": ("Change", "difference"),
     "change.edge_response": ("EdgeResponse", "fit_edge"),
+    "change.flattening": ("flatten",),
     "change.laplace_depth": ("LaplaceDepth", "laplace_depth"),
     "change.layers": ("find_layers",),
     "change.lithium": ("charge_density", "inventory", "lithium_concentration"),
+    "change.log_blur": ("face_deficit",),
     "change.masks": ("layer_mask",),
     "change.profile": ("DepthProfile", "depth_profile"),
     "change.profile_shape": ("ProfileShape", "profile_shape"),
@@ -96,6 +101,7 @@ _PLACES = {
     "change.shell_correlation": ("fourier_shell_correlation",),
     "change.significance": ("Significance", "significant_voxels"),
     "change.transport": ("compare_transport", "reaction_profile"),
+    "change.unrolling": ("Winding", "follow_winding", "unroll"),
     "errors": ("Cancelled", "DeltamuError", "InputError", "ResourceError"),
     "geometry": ("RigidTransform",),
     "operando.alignment": ("Cycling", "align_cycler"),
@@ -180,6 +186,7 @@ __all__ = [
     "TransmissionRatio",
     "ViewShifts",
     "Volume",
+    "Winding",
     "align_cycler",
     "align_views",
     "audit_stripes",
@@ -195,6 +202,7 @@ __all__ = [
     "difference",
     "dot_product_error",
     "export_volume",
+    "face_deficit",
     "fbp",
     "fbp_direct",
     "fbp_onto",
@@ -207,6 +215,8 @@ __all__ = [
     "fista",
     "fit_edge",
     "fit_hardening",
+    "flatten",
+    "follow_winding",
     "fourier_shell_correlation",
     "front_by_half_height",
     "front_by_maximum_rate",
@@ -259,6 +269,7 @@ __all__ = [
     "sliding_rate",
     "transmission",
     "transmission_ratio",
+    "unroll",
     "zone_charges",
 ]  # fmt: skip
 

@@ -187,6 +187,16 @@ def _add_recon(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scan", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument(
+        "--method", default="fbp", help="fbp (default), sirt, os-sart, cgls, mlem, osem, fista-tv, pdhg-tv"
+    )
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE",
+        help="an option of the method as in [reconstruction] of study.toml, for example iterations=50; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--engine", default="deltamu", help="deltamu (default), or astra or tomopy where they are installed"
+    )
+    parser.add_argument(
         "--filter", default="hann", choices=("ram-lak", "shepp-logan", "cosine", "hamming", "hann", "parzen")
     )
     parser.add_argument("--cutoff", type=float, default=1.0)
@@ -216,7 +226,6 @@ def _demo(options: argparse.Namespace) -> int:
             options.folder, preset=options.preset, beam=options.beam, seed=options.seed,
             same_state=options.same_state, featureless=options.featureless, device=options.device,
             memory=options.memory, fresh=options.fresh, keep_work=options.keep_work, progress=progress, cancel=cancel,
-            tell=_tell_plan,
         )  # fmt: skip
     print(outcome)
     return 0
@@ -260,7 +269,7 @@ def _run(options: argparse.Namespace) -> int:
     with _cancel_on_interrupt() as cancel, terminal_progress() as progress:
         output = run(
             study, progress=progress, cancel=cancel, device=options.device, memory=options.memory,
-            fresh=options.fresh, keep_work=options.keep_work, tell=_tell_plan,
+            fresh=options.fresh, keep_work=options.keep_work,
         )  # fmt: skip
     print(f"report: {output / 'report.html'}")
     return 0
@@ -294,13 +303,16 @@ def _check(options: argparse.Namespace) -> int:
 
 def _recon(options: argparse.Namespace) -> int:
     from deltamu.recon.study.progress import terminal_progress
+    from deltamu.recon.study.settings_reconstruction import read_method
     from deltamu.recon.study.single_scan import reconstruct_scan
 
-    with terminal_progress() as progress:
+    named = {key: getattr(options, key) for key in ("method", "engine", "filter", "cutoff", "padding")}
+    method = read_method({**named, **_key_values(options.option, flag="--option")}, source="--option")
+    with _cancel_on_interrupt() as cancel, terminal_progress() as progress:
         text = reconstruct_scan(
-            options.scan, options.output, settings=_key_values(options.set), filter=options.filter,
-            cutoff=options.cutoff, center=options.center, padding=options.padding, stripes=options.stripes,
-            rows=options.rows, progress=progress, memory=options.memory, tell=_tell_plan,
+            options.scan, options.output, settings=_key_values(options.set), method=method, center=options.center,
+            stripes=options.stripes, rows=options.rows, progress=progress, memory=options.memory, tell=_tell_plan,
+            cancel=cancel,
         )  # fmt: skip
     print(text)
     return 0
@@ -356,7 +368,7 @@ def _info(options: argparse.Namespace) -> int:
     return 0
 
 
-def _key_values(pairs: Sequence[str]) -> dict[str, object]:
+def _key_values(pairs: Sequence[str], *, flag: str = "--set") -> dict[str, object]:
     """Read KEY=VALUE pairs as TOML values; bare words are strings."""
     import tomllib
 
@@ -364,7 +376,8 @@ def _key_values(pairs: Sequence[str]) -> dict[str, object]:
     for pair in pairs:
         key, separator, text = pair.partition("=")
         if not separator or not key.strip():
-            raise InputError(f"--set {pair}: expected KEY=VALUE, for example pixel_size_mm=0.0135")
+            example = "pixel_size_mm=0.0135" if flag == "--set" else "iterations=50"
+            raise InputError(f"{flag} {pair}: expected KEY=VALUE, for example {example}")
         try:
             values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:

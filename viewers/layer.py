@@ -8,7 +8,16 @@ from deltamu.recon.errors import InputError
 
 Kind = Literal["image", "labels"]
 Role = Literal[
-    "state", "registered", "change", "significance", "layers", "projections", "open beam", "volume", "series"
+    "state",
+    "registered",
+    "change",
+    "significance",
+    "layers",
+    "projections",
+    "open beam",
+    "volume",
+    "series",
+    "ratio",
 ]
 GREY = "gray"
 # red and blue are told apart by the colour-blind, and white is no change

@@ -14,7 +14,7 @@ OURS = "deltamu"
 # Okabe and Ito (2008): told apart by the colour-blind
 LABEL_COLORS = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#999999")
 OUTLINE_PIXELS = 2
-LINE_MM = 0.015
+LINE_MM = 0.02
 STUDY_ROLES = ("state", "registered", "change", "significance", "layers")
 
 
@@ -111,7 +111,7 @@ def show_line(viewer: "Viewer", name: str, line_mm: Any) -> None:
     known = {"role": "cursor", "subject": "", "output": None}
     selected = list(viewer.layers.selection)
     viewer.add_shapes(
-        [line_mm], shape_type="path", ndim=2, name=name, edge_color="#F0E442", edge_width=LINE_MM, units=("mm", "mm"),
+        [line_mm], shape_type="path", ndim=2, name=name, edge_color="#E69F00", edge_width=LINE_MM, units=("mm", "mm"),
         metadata={OURS: known},
     )  # fmt: skip
     # the mouse still belongs to what was selected

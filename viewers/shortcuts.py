@@ -58,7 +58,9 @@ HELP_ENTRY = "Keys and widgets of deltamu"
 COMMANDS_TEXT = """Command line:
 deltamu view PATH            a study, a scan, a series or a volume
 deltamu run study.toml       start or continue a study
-deltamu report DIR           the report      deltamu figures DIR   figures for print
+deltamu operando series.toml start or continue a series of radiographs
+deltamu report DIR           the report
+deltamu figures DIR          figures for print, a film through the depth
 deltamu export DIR           volumes for other programs"""
 WIDGETS_TEXT = """Plugins > deltamu:
 Inspect change      three planes of every state and of the change, values at a point

@@ -12,31 +12,50 @@ from PIL import Image
 
 WIDTH = 1100
 SHOTS = {
-    "view": ("demo", "result", []),
-    "view-inspect": ("demo", "result", ["inspect"]),
-    "view-depth": ("demo", "result", ["depth"]),
-    "view-registration": ("demo", "result", ["registration"]),
-    "view-scan": ("demo", "raw/charged.h5", []),
-    "view-kymograph": ("series", "result", ["kymograph"]),
+    "view": ("result", []),
+    "view-inspect": ("result", ["inspect"]),
+    "view-depth": ("result", ["depth"]),
+    "view-registration": ("result", ["registration"]),
+    "view-scan": ("raw/charged.h5", []),
 }
+KYMOGRAPH, AT = "view-kymograph", (6.0, 1.33)
 
 
 def main() -> None:
     demo, series, images = (Path(part) for part in sys.argv[1:4])
     images.mkdir(parents=True, exist_ok=True)
-    wanted = sys.argv[4:] or list(SHOTS)
-    for name in wanted:
-        which, inside, widgets = SHOTS[name]
+    for name in sys.argv[4:] or [*SHOTS, KYMOGRAPH]:
         target = images / f"{name}.png"
-        options = [part for widget in widgets for part in ("--widget", widget)]
-        place = {"demo": demo, "series": series}[which] / inside
-        program = [sys.executable, "-m", "deltamu.recon.cli", "view", place, "--screenshot", target, *options]
-        subprocess.run(program, check=True)
-        with Image.open(target) as picture:
-            height = round(picture.height * WIDTH / picture.width)
-            small = picture.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
-        # not on a palette, which would merge the colours of thin lines
-        small.save(target, optimize=True)
+        if name == KYMOGRAPH:
+            take_kymograph(series / "result", target)
+        else:
+            inside, widgets = SHOTS[name]
+            options = [part for widget in widgets for part in ("--widget", widget)]
+            program = [sys.executable, "-m", "deltamu.recon.cli", "view", demo / inside, "--screenshot", target, *options]
+            subprocess.run(program, check=True)
+        shrink(target)
+
+
+def take_kymograph(output: Path, target: Path) -> None:
+    """Take the picture of a series with both cursors where lithium has moved."""
+    from deltamu.viewers import command
+    from deltamu.viewers.napari_layers import add_opened
+    from deltamu.viewers.opening import open_path
+
+    viewer = command.import_napari().Viewer()
+    viewer.window.resize(*command.WINDOW)
+    add_opened(viewer, open_path(output))
+    viewer.window.add_plugin_dock_widget("deltamu", command.WIDGETS["kymograph"])[1].move_to(*AT)
+    command.take_screenshot(viewer, target)
+    viewer.close()
+
+
+def shrink(target: Path) -> None:
+    """Make a picture as wide as a page; not on a palette, which would merge the colours of thin lines."""
+    with Image.open(target) as picture:
+        height = round(picture.height * WIDTH / picture.width)
+        small = picture.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
+    small.save(target, optimize=True)
 
 
 if __name__ == "__main__":

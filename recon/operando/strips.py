@@ -55,6 +55,11 @@ class Strips:
         share = high - low
         return np.asarray(share / np.maximum(share.sum(axis=0), 1e-9), np.float32)
 
+    def chord_areas_cm2(self, radius_mm: float) -> Float:
+        """Area of a disc between the edges of every strip."""
+        at = np.clip(self.edges_mm / radius_mm, -1, 1)
+        return np.asarray(0.01 * radius_mm**2 * np.diff(at * np.sqrt(1 - at * at) + np.arcsin(at)))
+
     def inside(self, first_mm: float, last_mm: float) -> NDArray[np.bool_]:
         """Strips whose middle lies between two distances from the axis."""
         return np.asarray((self.middles_mm >= first_mm) & (self.middles_mm <= last_mm))

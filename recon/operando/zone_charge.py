@@ -109,13 +109,15 @@ class ZoneCharges:
     ----------
     times_s : (time,) array
     mah, sigma_mah : mapping of zone, or group of zones, to (time,) array
-    strips_mah : mapping of zone to (time, strip) array
+    strips_mah, strips_sigma_mah : mapping of zone to (time, strip) array
+        The noise of each time by itself, without that of the reference, which all times share.
     """
 
     times_s: Float
     mah: Mapping[str, Float]
     sigma_mah: Mapping[str, Float]
     strips_mah: Mapping[str, Float]
+    strips_sigma_mah: Mapping[str, Float]
 
 
 def zone_charges(
@@ -155,7 +157,9 @@ def zone_charges(
         picks[name] = np.asarray(sum(picks[member] for member in members))
     total = {name: np.zeros(times_s.size) for name in picks}
     square = {name: np.zeros(times_s.size) for name in picks}
-    strips = {name: np.zeros((times_s.size, geometry.strips.count)) for name in picks}
+    strips, own = (
+        {name: np.zeros((times_s.size, geometry.strips.count)) for name in picks} for _ in range(2)
+    )
     widths = geometry.strips.widths_mm
     for strip in _strips_with_matter(geometry):
         # mAh per mm of a, of a strip: mm² of ∫∫ a dz dx are 0.01 cm²
@@ -168,9 +172,11 @@ def zone_charges(
         for name, pick in picks.items():
             strips[name][:, strip] = change @ (pick * per_hat)
             total[name] += strips[name][:, strip]
-            square[name] += np.sum(((pick * per_hat / (1 + g)) @ operator) ** 2 * both, axis=1)
+            gain = ((pick * per_hat / (1 + g)) @ operator) ** 2
+            square[name] += np.sum(gain * both, axis=1)
+            own[name][:, strip] = np.sqrt(np.sum(gain * variance[:, strip], axis=1))
     sigma = {name: np.sqrt(values) for name, values in square.items()}
-    return ZoneCharges(times_s, total, sigma, strips)
+    return ZoneCharges(times_s, total, sigma, strips, own)
 
 
 def _solved(basis: ZoneBasis, strip: int, difference: Float, operator: Float, refinements: int) -> Float:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 
 from deltamu.recon.errors import InputError
+from deltamu.recon.preprocess.moments import ViewMoments, view_moments
 
 Float = NDArray[np.float64]
 
@@ -19,9 +21,6 @@ Float = NDArray[np.float64]
 SMOOTHING_PX = 2.0
 ROUNDS = 6
 STEPS = 4
-EDGE_FRACTION = 32
-# a rim this bright against the brightest column means that the sample leaves the field
-TRUNCATED = 0.05
 
 
 @dataclass(frozen=True)
@@ -75,35 +74,50 @@ def align_views(line_integrals: NDArray[np.floating], angles: NDArray[np.floatin
             f"line_integrals: found shape {views.shape} and {theta.size} angles; expected (angle, row, column), "
             "at least 8 views"
         )
-    if not np.all(np.isfinite(views)):
-        raise InputError("line_integrals: found values that are not finite")
-    _refuse_truncated(views)
-    rows = _row_shifts(views.mean(axis=2, dtype=np.float64))
-    columns, center = _column_shifts(views, theta)
+    return align_moments(view_moments([views]), theta)
+
+
+def align_moments(moments: ViewMoments, angles: NDArray[np.floating]) -> ViewShifts:
+    """Find the shift of every view in both directions from sums over its columns.
+
+    Parameters
+    ----------
+    moments : ViewMoments
+    angles : (angle,) array
+        Radians.
+    """
+    theta = np.asarray(angles, np.float64).ravel()
+    rows = _row_shifts(moments.mass)
+    columns, center = _column_shifts(moments, theta)
     return ViewShifts(columns, rows, center, _error_of_one(columns), _error_of_one(rows))
 
 
-def _refuse_truncated(views: NDArray[np.floating]) -> None:
-    width = max(views.shape[2] // EDGE_FRACTION, 1)
-    profile = np.abs(views.mean(axis=(0, 1), dtype=np.float64))
-    rim = max(float(profile[:width].mean()), float(profile[-width:].mean()))
-    if rim > TRUNCATED * float(profile.max()):
-        raise InputError(
-            f"line_integrals: the outermost columns hold {100 * rim / profile.max():.0f} % of the brightest; shifts can "
-            "be told from a centre of mass only where the sample stays inside the field"
-        )
-
-
-def _column_shifts(views: NDArray[np.floating], theta: Float) -> tuple[Float, float]:
+def _column_shifts(moments: ViewMoments, theta: Float) -> tuple[Float, float]:
     """Deviation of the centre of mass of every view from its sinusoid, and the middle of the sinusoid."""
-    position = np.arange(views.shape[2])
-    profile = views.mean(axis=1, dtype=np.float64)
-    mass = profile.sum(axis=1)
-    if not np.all(mass > 0):
-        raise InputError("line_integrals: a view without attenuation; expected a sample in every view")
-    center = profile @ position / mass
+    center = moments.first.sum(axis=1) / moments.mass.sum(axis=1)
     found = np.linalg.lstsq(_gauge(theta), center, rcond=None)[0]
     return center - _gauge(theta) @ found, float(found[0])
+
+
+def shifted_columns(
+    line_integrals: NDArray[np.floating], column_px: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """Move every view along its columns by a number of its own, by the phases of its Fourier transform.
+
+    Parameters
+    ----------
+    line_integrals : (angle, row, column) array
+        Air at both sides, which meet.
+    column_px : (angle,) array
+        Positive moves to larger columns.
+    """
+    columns = line_integrals.shape[2]
+    phase = np.exp(-2j * np.pi * np.asarray(column_px)[:, None] * np.fft.rfftfreq(columns)).astype(
+        np.complex64
+    )
+    spectrum = fft.rfft(np.asarray(line_integrals, np.float32), axis=2)
+    spectrum *= phase[:, None]
+    return np.asarray(fft.irfft(spectrum, columns, axis=2), np.float32)
 
 
 def without_gauge(column_px: NDArray[np.floating], angles: NDArray[np.floating]) -> Float:
@@ -126,21 +140,21 @@ def _row_shifts(profiles: Float) -> Float:
     margin = int(np.ceil(2 * SMOOTHING_PX))
     inner = slice(margin, profiles.shape[1] - margin)
     for _ in range(ROUNDS):
-        template = _moved(smooth, shifts).mean(axis=0)
+        template = moved_rows(smooth, shifts).mean(axis=0)
         slope = np.gradient(template)
         strength = float(np.sum(slope[inner] ** 2))
         if strength < 1e-20:
             return shifts
         for _ in range(STEPS):
-            difference = _moved(smooth, shifts) - template
+            difference = moved_rows(smooth, shifts) - template
             shifts = shifts - (difference[:, inner] @ slope[inner]) / strength
         shifts = np.clip(shifts - shifts.mean(), -profiles.shape[1] / 4, profiles.shape[1] / 4)
     return shifts
 
 
-def _moved(profiles: Float, shifts: Float) -> Float:
-    """Profiles read where they would lie without their shift."""
-    place = np.arange(profiles.shape[1])[None, :] + shifts[:, None]
+def moved_rows(profiles: Float, row_px: Float) -> Float:
+    """Profiles (angle, row) read where they would lie without their shift."""
+    place = np.arange(profiles.shape[1])[None, :] + row_px[:, None]
     view = np.broadcast_to(np.arange(len(profiles))[:, None], place.shape)
     return np.asarray(map_coordinates(profiles, [view, place], order=1, mode="nearest"))
 

@@ -16,6 +16,7 @@ CORRECTIONS = {
     "scatter": "Scattered neutrons",
     "line_spread": "Tail of the line spread",
     "hardening": "Beam hardening",
+    "alignment": "Shifts of views, tilt of the axis",
 }
 UNCORRECTED = {
     "scatter": "Not corrected. A background of 2 % of the open beam lowers Δµ of a 6 mm "
@@ -25,6 +26,8 @@ UNCORRECTED = {
     "hardening": "Not corrected. In a white cold beam Δµ of a 6 mm Li–S pellet comes out "
     "about 11 % too small; "
     "with a single wavelength there is no such bias.",
+    "alignment": "Not corrected. All views are taken to stand alike and the axis along the rows; [alignment] measures "
+    "and applies both.",
 }
 
 

@@ -112,6 +112,11 @@ class Method:
         return self.name == "fbp" and self.engine == OWN
 
     @property
+    def weighs_rays(self) -> bool:
+        """Whether rays that fewer neutrons came through count less."""
+        return self.is_iterative and self.engine == OWN
+
+    @property
     def is_iterative(self) -> bool:
         """Whether it approaches its result step by step."""
         return self.name != "fbp"

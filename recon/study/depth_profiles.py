@@ -21,6 +21,7 @@ from deltamu.recon.study.charge_balance import balance_facts, budget_facts
 from deltamu.recon.study.comparison import Registered, layer_settings
 from deltamu.recon.study.error_sources import ErrorSources, find_error_sources
 from deltamu.recon.study.from_scans import ScannedState
+from deltamu.recon.study.laplace_layers import laplace_table
 from deltamu.recon.study.profile_facts import (
     axially_determined,
     charge_facts,
@@ -149,6 +150,8 @@ def _measure(
         change: profile_table(context, change, profile),
         f"{change}.regions": region_table(change, plans.whole, layout, regions, errors.regional),
     }
+    if context.study.profile.depth == "laplace":
+        tables[f"{change}.laplace"] = laplace_table(context, change, plans.core)
     return MeasuredChange(facts, tables)
 
 

@@ -22,8 +22,6 @@ ROWS_PER_FILE = 32
 # rows that are searched for stripes at a time, at least, and those beside them that scores need
 LEAST_SCORED = 8
 SCORE_NEIGHBOURS = 4
-# rows that the centre of rotation is searched in
-CENTER_ROWS = 48
 # frames that are corrected together: enough for every thread, and small enough to stay in memory that is reused
 CORRECTED_BYTES = 1 << 25
 
@@ -100,6 +98,7 @@ def correct_scan(
     *,
     rows: slice,
     picked: Rows,
+    dose: NDArray[np.float64] | None = None,
     progress: Callable[[str, str, int, int], None] | None = None,
 ) -> Array:
     """Correct all views into a stack and return some of the rows.
@@ -114,6 +113,8 @@ def correct_scan(
         Detector rows to keep.
     picked : (k,) int array
         Detector rows to return.
+    dose : (angle,) float64 array, optional
+        Receives the dose of every view.
 
     Returns
     -------
@@ -123,13 +124,16 @@ def correct_scan(
     chosen = np.empty((views, picked.size, columns), np.float32)
     for block, first in enumerate(range(0, views, FRAMES_PER_FILE)):
         stop = min(first + FRAMES_PER_FILE, views)
-        found = correct_views(scan, correction, first, stop).line_integrals
+        corrected = correct_views(scan, correction, first, stop)
+        found = corrected.line_integrals
+        if dose is not None:
+            dose[first:stop] = corrected.dose
         chosen[first:stop] = found[:, picked]
         if isinstance(stack, BlockArray):
             write_block(stack, block, found[:, rows])
         else:
             stack[first:stop] = found[:, rows]
-        del found
+        del found, corrected
         if progress:
             progress("preprocess", "", stop, views)
     return chosen

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.kernels.backend import release_freed_memory
+from deltamu.recon.preprocess.alignment import shifted_columns
 from deltamu.recon.preprocess.center import find_center
 from deltamu.recon.preprocess.consistency import moment_consistency
 from deltamu.recon.preprocess.correction import (
@@ -18,9 +18,10 @@ from deltamu.recon.preprocess.correction import (
 from deltamu.recon.preprocess.stripe_audit import audit_stripes
 from deltamu.recon.preprocess.stripes import judge_stripes, remove_stripes
 from deltamu.recon.scans.scan import Scan
+from deltamu.recon.study.aligning import Alignment, alignment_of, alignment_warnings, measure_alignment
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.correcting import state_correction
-from deltamu.recon.study.frames_to_rows import CENTER_ROWS, FRAMES_PER_FILE, pick_rows, stack_stripe_scores
+from deltamu.recon.study.frames_to_rows import FRAMES_PER_FILE, pick_rows, stack_stripe_scores
 from deltamu.recon.study.hardened_rows import linear_rows
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.line_integral_files import block_keys, line_integral_files
@@ -29,6 +30,7 @@ from deltamu.recon.study.sources import open_black_body
 from deltamu.recon.volumes.blocks import BlockArray
 
 Array = NDArray[np.float32]
+CENTER_ROWS = 48
 # a row counts as starved when this part of its pixels was below the floor
 STARVED_ROW = 0.05
 
@@ -45,6 +47,8 @@ class ScannedState:
         Pixels.
     centering : mapping
         The centre with its candidates, as in diagnostics.json.
+    alignment : Alignment
+        Shifts of single views and tilt of the axis.
     """
 
     name: str
@@ -53,6 +57,7 @@ class ScannedState:
     settings: str
     center: float
     centering: Mapping[str, Any]
+    alignment: Alignment
 
     @property
     def pixel_size_mm(self) -> float:
@@ -73,10 +78,12 @@ def prepare_state(context: RunContext, name: str, scan: Scan) -> ScannedState:
     settings = settings_hash(
         PIECES_VERSION, "line integrals", scan.fingerprint, known, frames, correction.doses
     )
-    centering = _centering(context, name, scan, correction, settings)
-    for warning in (*correction.notes, *centering["warnings"]):
+    alignment = _alignment(context, name, scan, correction, settings)
+    centering = _centering(context, name, scan, correction, settings, alignment)
+    told = alignment_warnings(alignment.facts)
+    for warning in (*correction.notes, *told, *centering["warnings"]):
         context.warn(f"{name}: {warning}")
-    return ScannedState(name, scan, correction, settings, float(centering["center"]), centering)
+    return ScannedState(name, scan, correction, settings, float(centering["center"]), centering, alignment)
 
 
 def frame_facts(context: RunContext, state: ScannedState) -> dict[str, Any]:
@@ -176,10 +183,8 @@ def has_stripes(context: RunContext, state: ScannedState) -> bool:
         return [], as_json(asdict(judge_stripes(scores)))
 
     key, settings = PieceKey("stripes", state.name), settings_hash(state.settings, "stripes")
-    if not context.is_current(key, settings):
-        with context.stage("stripes"):
-            context.piece(key, settings, judge)
-    return bool(context.journal.payload(key)["detected"])
+    with context.stage("stripes"):
+        return bool(context.piece(key, settings, judge)["detected"])
 
 
 def fbp_options(context: RunContext, state: ScannedState) -> dict[str, Any]:
@@ -193,8 +198,26 @@ def fbp_options(context: RunContext, state: ScannedState) -> dict[str, Any]:
     }
 
 
-def _centering(
+def _alignment(
     context: RunContext, name: str, scan: Scan, correction: Correction, settings: str
+) -> Alignment:
+    """Shifts of the views and tilt of the axis, as far as the settings ask for them."""
+    wanted = context.study.alignment
+    if not wanted.is_asked_for:
+        return alignment_of({}, scan.shape[0])
+
+    def measure() -> tuple[Slabs, Mapping[str, Any]]:
+        stored = line_integral_files(context, name, scan, correction, settings)
+        return [], measure_alignment(stored, scan.angles, wanted)
+
+    with context.stage("align"):
+        found = context.piece(PieceKey("align", name), settings_hash(settings, wanted), measure)
+    context.progress("align", name, 1, 1)
+    return alignment_of(found, scan.shape[0])
+
+
+def _centering(
+    context: RunContext, name: str, scan: Scan, correction: Correction, settings: str, alignment: Alignment
 ) -> Mapping[str, Any]:
     """Return the centre given in the settings, or the one found on rows spread over the detector."""
     given = context.study.states[name].center
@@ -213,11 +236,14 @@ def _centering(
         stored = line_integral_files(context, name, scan, correction, settings)
         rows = np.unique(np.linspace(0, scan.shape[1] - 1, CENTER_ROWS).round().astype(int))
         picked = pick_rows(stored, rows)
-        release_freed_memory()
+        if np.any(alignment.column_px):
+            picked = shifted_columns(picked, -alignment.column_px)
         return [], centering_facts(find_center(picked, scan.angles, search=search), rows)
 
     with context.stage("center"):
-        payload = context.piece(PieceKey("center", name), settings_hash(settings, search), find)
+        payload = context.piece(
+            PieceKey("center", name), settings_hash(settings, search, alignment.column_px.tolist()), find
+        )
     context.progress("center", name, 1, 1)
     return payload
 

@@ -6,9 +6,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.recon.preprocess.alignment import shifted_columns
 from deltamu.recon.preprocess.hardening import Hardening, linearise
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.solvers.casing import casing_line_integrals
+from deltamu.recon.study.aligning import Alignment
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.run_context import RunContext, Slabs
@@ -56,6 +58,10 @@ class TurnedState(Protocol):
     def pixel_size_mm(self) -> float:
         """Of the detector at the sample."""
 
+    @property
+    def alignment(self) -> Alignment:
+        """Shifts of its views."""
+
 
 def linear_rows(
     context: RunContext, state: TurnedState, stored: BlockArray, rows: Array, *, first: int
@@ -87,16 +93,21 @@ def _casing(context: RunContext, state: TurnedState, stored: BlockArray) -> Arra
     shape = (views, -(-rows // CASING_ROWS), columns)
     kept = create_stack(context.work / f"{state.name}_casing", shape=shape, chunks=shape)
     assert context.study.layers is not None
-    radius = context.study.layers.radius_mm
+    radius, shifts = context.study.layers.radius_mm, state.alignment.column_px
 
     def compute() -> tuple[Slabs, Mapping[str, Any]]:
         mean = _block_means(stored)
         casing = casing_line_integrals(
-            mean, state.scan.angles, center=state.center, pixel_size_mm=state.pixel_size_mm, radius_mm=radius
-        )
+            shifted_columns(mean, -shifts) if np.any(shifts) else mean,
+            state.scan.angles, center=state.center, pixel_size_mm=state.pixel_size_mm, radius_mm=radius,
+        )  # fmt: skip
+        if np.any(shifts):
+            casing = shifted_columns(casing, shifts)
         return [(kept, casing)], _facts(context.study, mean, casing)
 
-    settings = settings_hash(state.settings, state.center, radius, CASING_ROWS, context.study.preprocess)
+    settings = settings_hash(
+        state.settings, state.center, shifts.tolist(), radius, CASING_ROWS, context.study.preprocess
+    )
     context.piece(PieceKey("casing", state.name), settings, compute)
     return np.asarray(kept[:, :, :], np.float32)
 

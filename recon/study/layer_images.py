@@ -10,15 +10,28 @@ from deltamu.recon.change.depth import depth_slab, height_map, labels_slab, norm
 from deltamu.recon.change.layer_stack import LayerStack
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.journal import settings_hash
+from deltamu.recon.study.laplace_layers import write_laplace
 from deltamu.recon.study.row_blocks import row_blocks
 from deltamu.recon.study.run_context import RunContext, Slabs
+from deltamu.recon.study.settings_cell import LayerSettings
 from deltamu.recon.study.storage import Done, write_piece
 from deltamu.recon.volumes.image import finish_image
 from deltamu.recon.volumes.open import write_map
 
 
-def write_layers(context: RunContext, stack: LayerStack, cathode: str, settings: str) -> None:
-    """Write the labels of all layers, the depth in one of them, and the maps of each."""
+def write_layers(context: RunContext, stack: LayerStack, layers: LayerSettings, settings: str) -> None:
+    """Write the labels of all layers, the depth in the profile layer, and the maps of each."""
+    if context.study.profile.depth == "laplace":
+        write_laplace(context, stack, layers)
+    else:
+        _write_labels_and_depth(context, stack, layers.cathode, settings)
+    shape = context.plan.state(context.study.reference).volume
+    key, current = PieceKey("heights"), settings_hash(settings, "thickness and normals")
+    if not context.is_current(key, current):
+        write_piece(context.journal, key, current, lambda: Done(_write_maps(context, stack, shape), {}))
+
+
+def _write_labels_and_depth(context: RunContext, stack: LayerStack, cathode: str, settings: str) -> None:
     reference = context.study.reference
     shape = context.plan.state(reference).volume
     labels = context.image(reference, "layers", "labels", unit="1", dtype=np.uint8)
@@ -27,18 +40,13 @@ def write_layers(context: RunContext, stack: LayerStack, cathode: str, settings:
         rows = (slab * labels.slab, min((slab + 1) * labels.slab, shape[0]))
 
         def compute(rows: tuple[int, int] = rows) -> tuple[Slabs, Mapping[str, Any]]:
-            slab_shape = (rows[1] - rows[0], *shape[1:])
-            found = np.empty(slab_shape, np.uint8), np.empty(slab_shape, np.float32)
-            for part in row_blocks(*rows):
-                own = slice(part[0] - rows[0], part[1] - rows[0])
-                found[0][own] = labels_slab(stack, part, shape)
-                found[1][own] = depth_slab(stack, cathode, part, shape)
-            return list(zip((labels, depth), found, strict=True)), {}
+            parts = list(row_blocks(*rows))
+            return [
+                (labels, np.concatenate([labels_slab(stack, part, shape) for part in parts])),
+                (depth, np.concatenate([depth_slab(stack, cathode, part, shape) for part in parts])),
+            ], {}
 
         context.piece(PieceKey("labels", "", slab), settings, compute)
-    key, current = PieceKey("heights"), settings_hash(settings, "thickness and normals")
-    if not context.is_current(key, current):
-        write_piece(context.journal, key, current, lambda: Done(_write_maps(context, stack, shape), {}))
     for image in (labels, depth):
         finish_image(image)
 

@@ -1,16 +1,14 @@
 """A volume that is reconstructed where it is read."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.recon.preprocess.stripes import remove_stripes
-from deltamu.recon.solvers.fbp import fbp
 from deltamu.recon.study.frames_to_rows import Stack
 from deltamu.recon.study.progress import Progress
+from deltamu.recon.study.row_solver import RowSolver
 from deltamu.recon.volumes.planes import PlanesOnDemand
 
 Array = NDArray[np.float32]
@@ -18,16 +16,13 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ReconstructedRows(PlanesOnDemand):
-    """Rows of a filtered back-projection, some at a time; what is read does not depend on how it is read.
+    """Rows of a volume, some reconstructed at a time; what is read does not depend on how it is read.
 
     Attributes
     ----------
     stack : Stack
         Line integrals (angle, row, column).
-    angles : (angle,) array
-        Radians.
-    options : mapping
-        Of `deltamu.recon.solvers.fbp.fbp`.
+    solver : RowSolver
     step : int
         Rows that are reconstructed together.
     stripes : bool
@@ -36,8 +31,7 @@ class ReconstructedRows(PlanesOnDemand):
     """
 
     stack: Stack
-    angles: NDArray[np.floating[Any]]
-    options: Mapping[str, Any]
+    solver: RowSolver
     step: int
     stripes: bool
     progress: Progress
@@ -71,8 +65,15 @@ class ReconstructedRows(PlanesOnDemand):
         return self._latest[first]
 
     def _reconstruct(self, first: int, stop: int, out: Array) -> None:
-        rows = np.ascontiguousarray(self.stack[:, first:stop, :], np.float32)
+        total = self.shape[0]
+        low, high = max(first - self.solver.halo, 0), min(stop + self.solver.halo, total)
+        rows = np.ascontiguousarray(self.stack[:, low:high, :], np.float32)
         if self.stripes:
             rows = remove_stripes(rows, mode="on")
-        fbp(rows, self.angles, out=out, **self.options)
-        self.progress("reconstruct", "", stop, self.shape[0])
+
+        def tell(done: int, most: int) -> None:
+            """Count a row as done in proportion to its steps; the last one when it is written."""
+            self.progress("reconstruct", "", min(first + (stop - first) * done // most, stop - 1), total)
+
+        self.solver.solve(rows, low, slice(first - low, stop - low), out, tell)
+        self.progress("reconstruct", "", stop, total)

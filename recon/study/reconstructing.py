@@ -1,18 +1,16 @@
 """The volume of a state from its line integrals, with the noise of every voxel."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.kernels.backend import release_freed_memory
 from deltamu.recon.preprocess.weights import open_beam_noise, ray_weights
 from deltamu.recon.solvers.engines import OWN
-from deltamu.recon.solvers.fbp import fbp
-from deltamu.recon.solvers.fbp_gpu import fbp_on_gpus
 from deltamu.recon.solvers.methods import reconstruct
 from deltamu.recon.solvers.noise import fbp_variance, ring_variance
+from deltamu.recon.study.back_projecting import SeenRows, back_project, cancelling, seen_range
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.from_scans import ScannedState, fbp_options, has_stripes, read_rows, shared_variance
 from deltamu.recon.study.journal import settings_hash
@@ -26,7 +24,11 @@ Array = NDArray[np.float32]
 def reconstruct_state(context: RunContext, state: ScannedState) -> str:
     """Write the attenuation of a state and its sigma; return the hash of what they depend on."""
     settings = settings_hash(
-        state.settings, state.center, context.study.reconstruction, _settings_of_rows(context)
+        state.settings,
+        state.center,
+        state.alignment,
+        context.study.reconstruction,
+        _settings_of_rows(context),
     )
     _warn_of_unknown_noise(context, state.name)
     group = f"states/{state.name}"
@@ -36,7 +38,6 @@ def reconstruct_state(context: RunContext, state: ScannedState) -> str:
         for slab in range(total):
 
             def compute(slab: int = slab) -> tuple[Slabs, Mapping[str, Any]]:
-                release_freed_memory()
                 first = slab * images[0].slab
                 stop = min(first + images[0].slab, images[0].shape[0])
                 arrays = _reconstruct_in_blocks(context, state, first, stop)
@@ -86,20 +87,24 @@ def _reconstruct_in_blocks(
 def _reconstruct_rows(context: RunContext, state: ScannedState, first: int, stop: int) -> tuple[Array, Array]:
     """Attenuation of some rows and its sigma; NaN for a method whose noise is not known voxel by voxel."""
     method = context.study.reconstruction.as_method()
-    low, high = max(first - method.halo, 0), min(stop + method.halo, state.scan.shape[1])
+    if method.noise_is_known:
+        low, high = seen_range(state, first, stop)
+    else:
+        low, high = max(first - method.halo, 0), min(stop + method.halo, state.scan.shape[1])
     # judged before rows take memory
     has_stripes(context, state)
     stop_if_asked(context.cancel)
     rows, counted = read_rows(context, state, low, high)
+    own = slice(first - low, stop - low)
     stop_if_asked(context.cancel)
     if not method.noise_is_known:
-        attenuation = _fitted(context, state, rows, counted)[first - low : stop - low]
+        attenuation = _fitted(context, state, rows, counted)[own]
         return attenuation, np.full(attenuation.shape, np.nan, np.float32)
-    attenuation = _back_projected(context, state, rows)
+    attenuation = back_project(context, state, SeenRows(rows, low, first, stop))
     # before the noise takes as much memory
     del rows
     stop_if_asked(context.cancel)
-    return attenuation, _sigma(context, state, counted, first)
+    return attenuation, _sigma(context, state, counted[:, own], first)
 
 
 def _fitted(context: RunContext, state: ScannedState, rows: Array, counted: Array) -> Array:
@@ -107,22 +112,8 @@ def _fitted(context: RunContext, state: ScannedState, rows: Array, counted: Arra
     return reconstruct(
         rows, state.scan.angles, context.study.reconstruction.as_method(), center=state.center,
         pixel_size_mm=state.pixel_size_mm, weights=ray_weights(counted, state.correction),
-        noise=open_beam_noise(state.correction), device=context.plan.device, progress=_cancelling(context),
+        noise=open_beam_noise(state.correction), device=context.plan.device, progress=cancelling(context),
     )  # fmt: skip
-
-
-def _back_projected(context: RunContext, state: ScannedState, rows: Array) -> Array:
-    """Reconstruct by filtered back-projection, on the device of the plan."""
-    back_project = fbp_on_gpus if context.plan.device == "gpu" else fbp
-    return back_project(
-        rows, state.scan.angles, padding=context.study.reconstruction.padding, progress=_cancelling(context),
-        **fbp_options(context, state),
-    )  # fmt: skip
-
-
-def _cancelling(context: RunContext) -> Callable[[int, int], None]:
-    """Let a solver be stopped between its steps."""
-    return lambda done, most: stop_if_asked(context.cancel)
 
 
 def _sigma(context: RunContext, state: ScannedState, counted: Array, first: int) -> Array:

@@ -11,10 +11,10 @@ from deltamu.recon.change.layer_stack import LayerStack
 from deltamu.recon.change.shell_correlation import fourier_shell_correlation
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import RigidTransform
-from deltamu.recon.solvers.fbp import fbp
+from deltamu.recon.study.back_projecting import back_project, read_seen_rows
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.comparison import Registered, layer_settings, state_image
-from deltamu.recon.study.from_scans import ScannedState, fbp_options, read_line_integrals, starved_rows
+from deltamu.recon.study.from_scans import ScannedState, starved_rows
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.run_context import RunContext, Slabs
 
@@ -94,18 +94,13 @@ def _shell_facts(
     rows, y, x = _box(context, scan, stack, transform)
     if rows.stop - rows.start < LEAST_ROWS:
         return {}
-    line_integrals = read_line_integrals(context, scan, rows.start, rows.stop)
+    seen = read_seen_rows(context, scan, rows.start, rows.stop)
     halves = []
     for start in (0, 1):
-        part = fbp(
-            np.ascontiguousarray(line_integrals[start::2]),
-            scan.scan.angles[start::2],
-            padding=context.study.reconstruction.padding,
-            **fbp_options(context, scan),
-        )
+        part = back_project(context, scan, seen, views=slice(start, None, 2))
         halves.append(np.ascontiguousarray(part[:, y, x]))
     # they would take memory beside the transforms
-    del line_integrals, part
+    del seen, part
     voxel = stack.voxel_size_mm
     found: dict[str, float | None] = {}
     for name, axes in (("_in_slice", "yx"), ("_along_axis", "z"), ("", "zyx")):

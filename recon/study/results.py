@@ -14,6 +14,7 @@ from deltamu.recon.atomic import write_json, write_text
 from deltamu.recon.materials.lithium import charge_per_attenuation, kappa
 from deltamu.recon.preprocess.consistency import moment_consistency
 from deltamu.recon.scans.scan import Scan
+from deltamu.recon.study.aligning import alignment_text
 from deltamu.recon.study.change_chain import Comparison
 from deltamu.recon.study.checkpoint import PieceKey, checkpoint
 from deltamu.recon.study.from_scans import STARVED_ROW, ScannedState, frame_facts
@@ -122,6 +123,7 @@ def _state(
         "moment_spread_percent": _moment_spread(frames["mean"]),
         **_background_facts(state),
         **hardening_facts(context, name),
+        **({"alignment": dict(state.alignment.facts)} if context.study.alignment.is_asked_for else {}),
         "notes": list(source.notes),
     }
 
@@ -218,6 +220,7 @@ def _corrections(context: RunContext, scanned: Mapping[str, ScannedState]) -> di
         "hardening": options.hardening.as_text(
             context.study.lithium.wavelength_angstrom, casing_left_out=leaves_out_casing(context.study)
         ),
+        "alignment": alignment_text(context.study.alignment),
     }
 
 

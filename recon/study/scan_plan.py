@@ -10,7 +10,8 @@ from deltamu.recon.atomic import readable_bytes
 from deltamu.recon.errors import ResourceError
 from deltamu.recon.preprocess import memory
 from deltamu.recon.scans.scan import Scan
-from deltamu.recon.solvers.fbp import fbp_cost
+from deltamu.recon.solvers.method import Method
+from deltamu.recon.solvers.methods import method_cost
 from deltamu.recon.study.frames_to_rows import (
     FRAMES_PER_FILE,
     LEAST_SCORED,
@@ -41,6 +42,7 @@ class ScanPlan:
     memory_limit : int
     disk_bytes : int
         Volume, and line integrals where they are staged.
+    method : Method
     """
 
     staged: bool
@@ -48,6 +50,7 @@ class ScanPlan:
     stages: Mapping[str, int]
     memory_limit: int
     disk_bytes: int
+    method: Method
 
     @property
     def memory_bytes(self) -> int:
@@ -60,7 +63,7 @@ class ScanPlan:
         where = "on disk" if self.staged else "in memory"
         stages = ", ".join(f"{name} {readable_bytes(held)}" for name, held in self.stages.items())
         return (
-            f"plan: memory {readable_bytes(self.memory_bytes)} of {readable_bytes(self.memory_limit)} ({stages}); "
+            f"plan: {self.method.title}; memory {readable_bytes(self.memory_bytes)} of {readable_bytes(self.memory_limit)} ({stages}); "
             f"disk {readable_bytes(self.disk_bytes)}; line integrals {where}, {self.step} rows at a time"
         )
 
@@ -80,6 +83,7 @@ class ScanWork:
         Rows that the centre is searched in; 0 where it is given.
     stripes : str
         "auto", "on" or "off".
+    method : Method
     """
 
     shape: tuple[int, int, int]
@@ -87,9 +91,12 @@ class ScanWork:
     references: int
     picked: int
     stripes: str
+    method: Method
 
 
-def plan_scan(scan: Scan, *, rows: int, picked: int, stripes: str, limit: int | None) -> ScanPlan:
+def plan_scan(
+    scan: Scan, *, rows: int, picked: int, stripes: str, limit: int | None, method: Method
+) -> ScanPlan:
     """Choose whether line integrals stay in memory and how many rows are reconstructed at a time.
 
     Parameters
@@ -102,13 +109,14 @@ def plan_scan(scan: Scan, *, rows: int, picked: int, stripes: str, limit: int | 
     stripes : str
     limit : int or None
         Bytes; by default 90 % of what is free.
+    method : Method
 
     Raises
     ------
     ResourceError
         With the number needed, when not even a single row at a time fits.
     """
-    work = ScanWork(scan.shape, rows, scan.reference_frames, picked, stripes)
+    work = ScanWork(scan.shape, rows, scan.reference_frames, picked, stripes, method)
     allowed = limit or int(FREE_SHARE * psutil.virtual_memory().available)
     steps = [ROWS_AT_A_TIME >> k for k in range(6)]
     choices = [(False, ROWS_AT_A_TIME), *((True, step) for step in steps)]
@@ -128,7 +136,8 @@ def _plan(work: ScanWork, staged: bool, step: int, limit: int) -> ScanPlan:
     stack = FLOAT * views * work.rows * columns
     volume = FLOAT * work.rows * columns**2
     stages = _stages(work, 0 if staged else stack, step)
-    return ScanPlan(staged, step, stages, limit, int(1.15 * volume) + (stack if staged else 0))
+    disk = int(1.15 * volume) + (stack if staged else 0)
+    return ScanPlan(staged, step, stages, limit, disk, work.method)
 
 
 def _stages(work: ScanWork, held: int, step: int) -> dict[str, int]:
@@ -146,7 +155,7 @@ def _stages(work: ScanWork, held: int, step: int) -> dict[str, int]:
     if work.picked:
         stages["center"] = known + picked + memory.center_cost(views, columns)
     if work.stripes == "auto":
-        stages["stripes"] = known + scoring_bytes(views, columns, rows=work.rows, step=step)
+        stages["stripes"] = known + _stripe_bytes(work, step)
     return stages | {"reconstruct": known + _reconstruct_bytes(work, step)}
 
 
@@ -159,9 +168,9 @@ def correcting_bytes(pixels: int) -> int:
     return FLOAT * pixels * FRAMES_PER_FILE + coming + corrected
 
 
-def scoring_bytes(views: int, columns: int, *, rows: int, step: int) -> int:
-    """Bytes that the search for stripes in `rows` rows needs, `step` of them at a time."""
-    together = min(max(step, LEAST_SCORED) + SCORE_NEIGHBOURS, rows)
+def _stripe_bytes(work: ScanWork, step: int) -> int:
+    views, _, columns = work.shape
+    together = min(max(step, LEAST_SCORED) + SCORE_NEIGHBOURS, work.rows)
     return FLOAT * views * columns * together + memory.stripe_score_cost(views, columns).total(together)
 
 
@@ -171,7 +180,12 @@ def _reconstruct_bytes(work: ScanWork, step: int) -> int:
     together, plane = min(step, work.rows), FLOAT * columns**2
     slab = min(storage_slab(work.rows), work.rows)
     kept = together if slab % step else 0
-    computing = FLOAT * views * columns * together + fbp_cost(views, columns).total(together)
+    method, seen = work.method, min(together + 2 * work.method.halo, work.rows)
+    # weights and the variance that they come from; what is beside the rows goes when the result is taken over
+    arrays = 3 if method.weighs_rays else 1
+    computing = arrays * FLOAT * views * columns * seen + method_cost(method, views, columns).total(seen)
+    if not method.noise_is_known:
+        computing += plane * seen
     if work.stripes != "off":
         computing += memory.stripe_removal_cost(views, columns, threads=thread_count()).total(together)
     return plane * (slab + kept) + max(computing, write_cost(slab, columns))

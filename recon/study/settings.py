@@ -14,7 +14,11 @@ from deltamu.recon.study.settings_cell import LayerSettings, RegistrationSetting
 from deltamu.recon.study.settings_preprocess import PreprocessSettings
 from deltamu.recon.study.settings_problems import first_problem, known_or_near, refuse_unknown, toml_content
 from deltamu.recon.study.settings_profile import LithiumSettings, ProfileSettings
-from deltamu.recon.study.settings_reconstruction import CenterSettings, ReconstructionSettings
+from deltamu.recon.study.settings_reconstruction import (
+    AlignmentSettings,
+    CenterSettings,
+    ReconstructionSettings,
+)
 from deltamu.recon.study.settings_section import STATE_NAME, Section
 from deltamu.recon.study.settings_states import SCAN_OPTION_NAMES, StateSettings
 
@@ -37,6 +41,7 @@ class Study(Section):
     states: dict[str, StateSettings]
     preprocess: PreprocessSettings = PreprocessSettings()
     center: CenterSettings = CenterSettings()
+    alignment: AlignmentSettings = AlignmentSettings()
     reconstruction: ReconstructionSettings = ReconstructionSettings()
     registration: RegistrationSettings = RegistrationSettings()
     layers: LayerSettings | None = None
@@ -73,6 +78,11 @@ class Study(Section):
         if len(set(self.changes)) != len(self.changes):
             raise ValueError(f"changes lists one twice: {', '.join(self.changes)}")
         self._check_preprocess()
+        if self.alignment.is_asked_for and not self.reconstruction.as_method().noise_is_known:
+            raise ValueError(
+                "alignment goes with reconstruction.method = 'fbp' only, by deltamu itself (found "
+                f"'{self.reconstruction.method}' by '{self.reconstruction.engine}'); leave one out"
+            )
         if self.changes and self.layers is None:
             raise ValueError(
                 "changes need a table [layers] (the stack of the cell) to register and to measure depth"
@@ -167,6 +177,8 @@ def settings_text(study: Study) -> str:
             state["dose_file"] = str(study.dose_path(name))
         if "black_body" in state:
             state["black_body"] = str(study.black_body_path(name))
+    if "labels" in content["profile"]:
+        content["profile"]["labels"] = str((study.folder / content["profile"]["labels"]).resolve())
     if "cycler" in content["lithium"]:
         content["lithium"]["cycler"]["path"] = str(study.cycler_path())
     content["output"] = str(study.output_dir)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from deltamu.recon.study.settings_section import STATE_NAME, Finite, Fraction, Positive, Section
 
@@ -16,7 +16,17 @@ class ProfileSettings(Section):
     subsets: Annotated[int, Field(ge=4, le=32)] = 12
     rings: Annotated[int, Field(ge=1, le=32)] = 8
     regions: dict[str, str] = Field(default_factory=dict)
+    # "laplace": along the field lines between the labels of separator and collector
+    depth: Literal["surface", "laplace"] = "surface"
+    # label image (z, y, x) on the grid of the reference, k + 1 inside layers.order[k]
+    labels: str | None = None
     false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+    @model_validator(mode="after")
+    def _labels_need_laplace(self) -> "ProfileSettings":
+        if self.labels is not None and self.depth != "laplace":
+            raise ValueError("labels goes with depth = 'laplace': fitted surfaces know nothing of them")
+        return self
 
     @field_validator("regions")
     @classmethod

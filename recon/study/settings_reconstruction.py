@@ -1,10 +1,13 @@
 """What is told of the way from line integrals to a volume."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from deltamu.recon.errors import InputError
 from deltamu.recon.solvers.method import Method
+from deltamu.recon.study.settings_problems import first_problem, refuse_unknown
 from deltamu.recon.study.settings_section import Finite, NotNegative, Positive, Section
 
 
@@ -12,6 +15,33 @@ class CenterSettings(Section):
     """Where the centre of rotation is looked for."""
 
     search_px: tuple[Finite, Finite] | None = None
+
+
+class AlignmentSettings(Section):
+    """What of the geometry is measured on the views and applied when they are reconstructed."""
+
+    views: bool = False
+    tilt: bool = False
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether anything is to be measured."""
+        return self.views or self.tilt
+
+
+def read_method(table: Mapping[str, Any], *, source: str) -> Method:
+    """Check a table like [reconstruction], for example of the command line; `source` names it in errors.
+
+    Raises
+    ------
+    InputError
+        If a key is unknown, a value out of range, or the method does not know an option.
+    """
+    refuse_unknown(source, "", table, ReconstructionSettings.model_fields)
+    try:
+        return ReconstructionSettings(**table).as_method()
+    except ValidationError as error:
+        raise InputError(f"{source}: {first_problem(error, ReconstructionSettings)}") from None
 
 
 class ReconstructionSettings(Section):

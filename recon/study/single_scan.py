@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deltamu.kernels.backend import release_freed_memory
 from deltamu.recon.atomic import PARTIAL, ensure_free
-from deltamu.recon.errors import InputError, naming
+from deltamu.recon.errors import Cancelled, InputError, naming
 from deltamu.recon.preprocess.center import CenterResult, find_center
 from deltamu.recon.preprocess.correction import Correction
 from deltamu.recon.preprocess.prepare import prepare_correction
@@ -20,20 +20,22 @@ from deltamu.recon.report.figure_centers import write_center_picture
 from deltamu.recon.scans.options import ScanOptions
 from deltamu.recon.scans.read import open_scan
 from deltamu.recon.scans.scan import Scan
+from deltamu.recon.solvers.engines import check_engine
 from deltamu.recon.solvers.fbp import check_center
 from deltamu.recon.solvers.filters import check_filter
+from deltamu.recon.solvers.method import Method
 from deltamu.recon.study.frames_to_rows import (
-    CENTER_ROWS,
     FRAMES_PER_FILE,
     ROWS_PER_FILE,
     Stack,
     correct_scan,
     stack_stripe_scores,
 )
-from deltamu.recon.study.from_scans import centering_facts
+from deltamu.recon.study.from_scans import CENTER_ROWS, centering_facts
 from deltamu.recon.study.plan import parse_memory
-from deltamu.recon.study.progress import Progress
+from deltamu.recon.study.progress import Cancel, Progress, never
 from deltamu.recon.study.reconstructed_rows import ReconstructedRows
+from deltamu.recon.study.row_solver import RowSolver
 from deltamu.recon.study.scan_plan import plan_scan
 from deltamu.recon.study.settings_problems import refuse_unknown
 from deltamu.recon.study.settings_states import SCAN_OPTION_NAMES
@@ -67,15 +69,14 @@ def reconstruct_scan(
     output: Path,
     *,
     settings: Mapping[str, Any],
-    filter: str,
-    cutoff: float,
+    method: Method,
     center: float | None,
-    padding: str,
     stripes: StripeMode,
     rows: str | None,
     progress: Progress,
     memory: str | None = None,
     tell: Callable[[str], None] = lambda text: None,
+    cancel: Cancel = never,
 ) -> str:
     """Reconstruct one scan to a volume on disk and return a line that says what was done.
 
@@ -85,8 +86,9 @@ def reconstruct_scan(
         The scan; an OME-Zarr image (.zarr), a TIFF stack (.tif), HDF5 (.h5), NRRD, or a folder of TIFF slices.
     settings : mapping
         Options of the reader.
-    filter, cutoff, center, padding
-        As for `deltamu.recon.solvers.fbp.fbp`; the centre is found when it is None.
+    method : Method
+    center : float, optional
+        Pixels; found when it is None.
     stripes : {"auto", "on", "off"}
         See `deltamu.recon.preprocess.stripes.remove_stripes`.
     rows : str, optional
@@ -96,6 +98,8 @@ def reconstruct_scan(
         output while it is made.
     tell : callable, optional
         Told in one line what the run will need, before it starts.
+    cancel : callable, optional
+        Asked between blocks of frames, blocks of rows and iterations whether to stop.
 
     Raises
     ------
@@ -103,19 +107,24 @@ def reconstruct_scan(
         If the scan, an option or the output is wrong.
     ResourceError
         If memory or disk does not suffice.
+    Cancelled
+        If `cancel` said so.
     """
+    check_engine(method.engine)
     scan = scan_with_options(path, settings)
     if scan.pixel_size_mm is None:
         raise InputError(f"{path}: the pixel size is not in the files; give it with --set pixel_size_mm=…")
     check_target(output)
-    check_filter(filter, cutoff)
+    check_filter(method.filter, method.cutoff)
     if center is not None:
         check_center(center, scan.shape[2])
     kept = slice(*parse_rows(rows, scan.shape[1]))
     picked = _spread_rows(kept) if center is None else np.empty(0, int)
     plan = plan_scan(
-        scan, rows=kept.stop - kept.start, picked=picked.size, stripes=stripes, limit=parse_memory(memory)
-    )
+        scan, rows=kept.stop - kept.start, picked=picked.size, stripes=stripes, limit=parse_memory(memory),
+        method=method,
+    )  # fmt: skip
+    told, dose = _stoppable(progress, cancel), np.ones(scan.shape[0])
     ensure_free(output, plan.disk_bytes)
     scan.check()
     tell(plan.text)
@@ -123,20 +132,32 @@ def reconstruct_scan(
         correction = prepare_correction(scan)
         scan.forget_references()
         release_freed_memory()
-        chosen = correct_scan(scan, correction, stack, rows=kept, picked=picked, progress=progress)
+        chosen = correct_scan(scan, correction, stack, rows=kept, picked=picked, dose=dose, progress=told)
         release_freed_memory()
         if center is None:
             center = find_center(chosen, scan.angles).center
         del chosen
         release_freed_memory()
-        options = {
-            "center": center, "pixel_size_mm": scan.pixel_size_mm, "filter": filter, "cutoff": cutoff, "padding": padding,
-        }  # fmt: skip
+        solver = RowSolver(
+            method, scan.angles, center, scan.pixel_size_mm, correction, dose, first_row=kept.start
+        )
         striped = _has_stripes(stripes, stack, correction, rows=kept, step=plan.step)
         release_freed_memory()
-        volume = ReconstructedRows(stack, scan.angles, options, plan.step, striped, progress)
+        volume = ReconstructedRows(stack, solver, plan.step, striped, told)
         write_volume(output, Volume(volume, scan.pixel_size_mm, "cm^-1", "attenuation"))
-    return f"{output}: {' × '.join(map(str, volume.shape))} voxels of {scan.pixel_size_mm * 1e3:g} µm in cm⁻¹, centre {center:.2f} px"
+    size = " × ".join(map(str, volume.shape))
+    return f"{output}: {size} voxels of {scan.pixel_size_mm * 1e3:g} µm in cm⁻¹ by {method.title}, centre {center:.2f} px"
+
+
+def _stoppable(progress: Progress, cancel: Cancel) -> Progress:
+    """Tell what is done, unless it is to stop."""
+
+    def tell(stage: str, state: str, done: int, total: int) -> None:
+        if cancel():
+            raise Cancelled("stopped as asked; the volume is not finished")
+        progress(stage, state, done, total)
+
+    return tell
 
 
 @contextmanager

@@ -139,7 +139,11 @@ stripes = "auto"               # only when rings stand above the noise of the op
 stripe_method = "sorting"      # "large", "dead", "all" (Vo 2018), "wavelet" (Münch 2009)
 # counts_per_adu = 0.2         # detected neutrons per grey level; estimated from the flats when not given"""
 
-_RECONSTRUCTION = """[reconstruction]
+_RECONSTRUCTION = """# [alignment]
+# views = true                 # shift of every view in both directions: jumps, drift, jitter; the slices take longer
+# tilt = true                  # of the rotation axis, in the plane of the detector and along the beam
+
+[reconstruction]
 method = "fbp"
 filter = "hann"                # ram-lak, shepp-logan, cosine, hamming, hann, parzen
 cutoff = 1.0                   # fraction of the Nyquist frequency
@@ -172,6 +176,7 @@ def _registration(draft: StudyDraft) -> str:
     lines.append(
         "# blur_fwhm_um = 45.0          # resolution along the axis, as fitted to the surfaces when not given\n"
         "# false_discovery_rate = 0.05   # of the voxels that are said to have changed\n"
+        '# depth = "laplace"             # along field lines between the labels; labels = "labels.tif" of your own\n'
         '# regions = {crack = "crack.tif"}   # masks (y, x) on the grid of the reference, .npy or TIFF'
     )
     return "\n".join(lines)

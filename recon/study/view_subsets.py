@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.recon.change.box_motion import between_boxes, moved_box
+from deltamu.recon.change.columns import pellet_box
 from deltamu.recon.change.layer_stack import Layer
 from deltamu.recon.change.profile_plan import ProfilePlan
 from deltamu.recon.change.profile_sums import slab_sums
 from deltamu.recon.change.regions import RegionLayout, region_means, region_slab_sums
 from deltamu.recon.change.resampling import REACH_PLANES, resample
 from deltamu.recon.geometry import RigidTransform
-from deltamu.recon.solvers.fbp import fbp
+from deltamu.recon.study.back_projecting import back_project, read_seen_rows
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.comparison import INTERPOLATION_ORDER, Registered
-from deltamu.recon.study.from_scans import ScannedState, fbp_options, read_line_integrals
+from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.progress import stop_if_asked
 from deltamu.recon.study.run_context import RunContext, Slabs
@@ -139,20 +141,17 @@ def _compute(
     spans = [layer_rows(plan) for plan in plans]
     rows = (min(span[0] for span in spans), max(span[1] for span in spans))
     source = rows if transform is None else moving_rows(context, transform, rows)
-    line_integrals = read_line_integrals(context, state, *source)
+    seen = read_seen_rows(context, state, *source)
     count = context.study.profile.subsets
     means: list[list[Float]] = [[] for _ in plans]
     regions: list[Float] = []
     for subset in range(count):
         stop_if_asked(context.cancel)
-        part = fbp(
-            np.ascontiguousarray(line_integrals[subset::count]),
-            state.scan.angles[subset::count],
-            padding=context.study.reconstruction.padding,
-            **fbp_options(context, state),
-        )
+        part = back_project(context, state, seen, views=slice(subset, None, count))
         if transform is not None:
-            part = _on_reference(context, state, transform, part, source[0], rows)
+            part = _on_reference(
+                context, state, transform, part, source[0], rows, max(plans, key=lambda plan: plan.radius_mm)
+            )
         for plan, collected in zip(plans, means, strict=True):
             sums = slab_sums(plan, rows[0], part, rings=False)
             collected.append(np.nan_to_num(sums.mean))
@@ -169,15 +168,25 @@ def _on_reference(
     part: Array,
     first: int,
     rows: tuple[int, int],
+    plan: ProfilePlan,
 ) -> Array:
+    """Lay rows of a state over the reference where the plan looks; NaN beside."""
     grid = context.plan.state(context.study.reference)
-    own = context.plan.state(state.name)
-    volume = SomeRows(part, first, own.volume)
-    resampled: Array = resample(
-        volume, transform, voxel_size_mm=grid.voxel_size_mm, reference_shape=grid.volume, z_range=rows,
+    layer, voxel = plan.layer, grid.voxel_size_mm
+    box = pellet_box(grid.volume, layer.axis_mm, plan.radius_mm, voxel)
+    source = moved_box(transform, box, rows, context.plan.state(state.name).volume, voxel)
+    cut = part[:, source[0], source[1]]
+    inside = resample(
+        SomeRows(cut, first, (context.plan.state(state.name).volume[0], *cut.shape[1:])),
+        between_boxes(transform, box, source, voxel),
+        voxel_size_mm=voxel,
+        reference_shape=(grid.volume[0], *(side.stop - side.start for side in box)),
+        z_range=rows,
         order=INTERPOLATION_ORDER,
-    )  # fmt: skip
-    return resampled
+    )
+    found = np.full((len(inside), *grid.volume[1:]), np.nan, np.float32)
+    found[:, box[0], box[1]] = inside
+    return found
 
 
 def moving_rows(context: RunContext, transform: RigidTransform, rows: tuple[int, int]) -> tuple[int, int]:

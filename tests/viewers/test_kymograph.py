@@ -44,6 +44,7 @@ def write_results(output):
         output / "series.zarr" / "results.npz", boundaries_px=np.array([7.5, 11.5]), frame_times_s=times,
         strip_edges_mm=np.array([-0.4, -0.2, 0.2, 0.4]), offsets_px=OFFSETS_PX, record_times_s=times,
         record_voltage_v=3 + times / 6000, voltage_v=3 + times / 6000, charge_mah=times / 3600,
+        dose=1 + np.arange(FRAMES) / 10,
         **{"kymograph/core/ratio": ratio, "kymograph/core/sigma": 0.01 * ratio, "kymograph/core/times_s": times},
     )  # fmt: skip
     maps = create_stack(
@@ -80,10 +81,30 @@ def test_a_place_of_the_frame_and_a_position_are_inverse_along_the_tilt(series):
     assert view.position_at(12 * PIXEL_MM, 7.5 * PIXEL_MM) == pytest.approx(12.5 * PIXEL_MM)
 
 
+def test_frames_over_their_reference_lie_over_the_radiographs(series):
+    layer = open_path(series).layers[-1]
+    assert layer.role == "ratio"
+    # frame t counts 900 + t above dark frames of 10.5 counts, with a dose of 1 + t/10
+    expected = (889.5 + 4) / 889.5 / 1.4
+    np.testing.assert_allclose(layer.levels[0][4], expected, rtol=1e-6)
+    assert layer.limits == pytest.approx((2 - layer.limits[1], layer.limits[1]))
+    assert (layer.scale[0], layer.units[0]) == (STEP_S / 60, "minute")
+
+
+def test_results_of_other_frames_are_told(series):
+    (series / "frames" / "5.tif").unlink()
+    opened = open_path(series)
+    assert any("dose of 6 frames, the series has 5" in note for note in opened.notes)
+    assert "series" in {layer.role for layer in opened.layers}
+
+
 def test_an_unfinished_series_is_told(series):
     (series / "result" / "summary.json").unlink()
     with pytest.raises(InputError, match="no finished series"):
         KymographView(series / "result")
+    opened = open_path(series)
+    assert any("no finished series" in note for note in opened.notes)
+    assert "ratio" not in {layer.role for layer in opened.layers}
 
 
 def test_cursors_of_plot_and_viewer_follow_each_other(viewer, series, qtbot):
@@ -127,6 +148,25 @@ def test_a_click_into_the_frame_sets_the_position(viewer, series, qtbot):
         callback(viewer, None)
     assert widget.position_mm == pytest.approx(12.5 * PIXEL_MM)
     assert widget.plot.position.get_ydata()[0] == pytest.approx(widget.position_mm)
+
+
+def test_a_film_is_written_behind_the_window(viewer, series, qtbot, monkeypatch):
+    from deltamu.viewers.widgets import kymograph
+
+    monkeypatch.setattr(kymograph, "draw_film", lambda content: content.output.name.encode())
+    add_opened(viewer, open_path(series))
+    widget = viewer.window.add_plugin_dock_widget("deltamu", "Kymograph")[1]
+    widget.export_film(series / "film.gif")
+    assert not widget.film_button.isEnabled()
+    qtbot.waitUntil(widget.film_button.isEnabled, timeout=10_000)
+    assert (series / "film.gif").read_bytes() == b"result"
+    assert "film.gif" in widget.note.text()
+    (series / "file").write_text("")
+    widget.export_film(series / "file" / "film.gif")
+    qtbot.waitUntil(widget.film_button.isEnabled, timeout=10_000)
+    # a sentence that names the file, not an error in the thread
+    assert "film.gif" in widget.note.text()
+    assert not widget.note.text().startswith("written")
 
 
 def test_without_results_the_widget_says_what_to_run(viewer, series, qtbot):

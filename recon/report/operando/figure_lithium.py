@@ -1,10 +1,10 @@
 """Figure: charge of the zones against that of the cycler, and its distribution across the electrode."""
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from deltamu.recon.operando.strips import Strips
 from deltamu.recon.report.canvas import change_color, change_marker, new_figure, sheet_width
 from deltamu.recon.report.operando.content import SeriesContent
 from deltamu.recon.report.operando.figure_kymograph import mark_events
@@ -73,7 +73,7 @@ def _show_distribution(axes: "Axes", content: SeriesContent, zone: str) -> None:
     radius = float(edges[-2])
     middles = (edges[1:] + edges[:-1]) / 2
     inner = np.abs(middles) < 0.95 * radius
-    area = np.array([chord_area_cm2(a, b, radius) for a, b in pairwise(edges)])
+    area = Strips(edges, 0.0, content.pixel_mm).chord_areas_cm2(radius)
     for index, window in enumerate(np.linspace(0, len(strips) - 1, 5).astype(int)[1:]):
         hours = content.arrays["window/times_s"][window] / 3600
         axes.plot(
@@ -94,13 +94,3 @@ def _show_distribution(axes: "Axes", content: SeriesContent, zone: str) -> None:
         columnspacing=0.8,
         handlelength=1.2,
     )
-
-
-def chord_area_cm2(first_mm: float, last_mm: float, radius_mm: float) -> float:
-    """Area of a disc between two chords, at distances from its centre."""
-
-    def below(x: float) -> float:
-        s = float(np.clip(x / radius_mm, -1, 1))
-        return radius_mm**2 * (s * np.sqrt(1 - s * s) + np.arcsin(s))
-
-    return 0.01 * float(below(last_mm) - below(first_mm))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from deltamu.recon.atomic import write_bytes, write_text
 from deltamu.recon.report.canvas import figure_style, image_bytes
 from deltamu.recon.report.operando.content import SeriesContent, load_series_content
+from deltamu.recon.report.operando.figure_current import describe_current, draw_current
 from deltamu.recon.report.operando.figure_front import describe_front, draw_front
 from deltamu.recon.report.operando.figure_kymograph import describe_kymographs, draw_kymographs
 from deltamu.recon.report.operando.figure_lithium import describe_lithium, draw_lithium
@@ -63,6 +64,13 @@ FIGURES = (
         draw_lithium,
         describe_lithium,
         lambda c: c.summary["lithium"] is not None,
+    ),
+    FigureKind(
+        "current",
+        "Current across the electrode",
+        draw_current,
+        describe_current,
+        lambda c: "current/times_s" in c.arrays,
     ),
     FigureKind("maps", "Maps", draw_maps, describe_maps),
     FigureKind("overview", "The cell in the frame", draw_overview, describe_overview),

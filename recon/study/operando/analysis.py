@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from deltamu.recon.errors import InputError
 from deltamu.recon.materials.lithium import charge_per_attenuation
 from deltamu.recon.operando.alignment import Cycling, clock_doubt
+from deltamu.recon.operando.current_distribution import CurrentDistribution, current_distribution
 from deltamu.recon.operando.events import Event, Signals, find_events
 from deltamu.recon.operando.front import (
     FrontPath,
@@ -31,6 +32,8 @@ from deltamu.recon.volumes.blocks import BlockArray
 Float = NDArray[np.float64]
 Bounds = Sequence[tuple[int, int]]
 _READ_FRAMES = 128
+# windows of lithium.window_min over which the local current is a straight line
+_CURRENT_WINDOWS = 5
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Analysis:
         At every time.
     window_charges : ZoneCharges
         Means over longer windows, with the group "balance".
+    currents : mapping of zone to CurrentDistribution
+        Empty where the series is too short for a rate.
     front : FrontResult or None
     events : list of Event
     notes : tuple of str
@@ -83,6 +88,7 @@ class Analysis:
     kymographs: Mapping[str, Kymograph]
     frame_charges: ZoneCharges | None
     window_charges: ZoneCharges | None
+    currents: Mapping[str, CurrentDistribution]
     front: FrontResult | None
     events: list[Event]
     notes: tuple[str, ...]
@@ -99,9 +105,10 @@ def analyse(run: SeriesRun, profiles: BlockArray, facts: FrameFacts, cycling: Cy
     }
     single, windows = _charges(run, profiles, facts, bounds, times)
     notes: list[str] = []
+    currents = {} if windows is None else _currents(run, windows, notes)
     front = None if run.study.front is None else _front(run, run.study.front, kymographs, cycling, notes)
     events = _events(run, single, cycling, bounds, times, notes)
-    return Analysis(times, kymographs, single, windows, front, events, tuple(notes))
+    return Analysis(times, kymographs, single, windows, currents, front, events, tuple(notes))
 
 
 def _grouped(values: Float, bounds: Bounds) -> Float:
@@ -160,6 +167,20 @@ def _charges(
     return both[0], both[1]
 
 
+def _currents(run: SeriesRun, windows: ZoneCharges, notes: list[str]) -> dict[str, CurrentDistribution]:
+    span = _CURRENT_WINDOWS * 60 * run.study.lithium.window_min
+    try:
+        return {
+            zone.name: current_distribution(
+                windows, zone.name, run.reference.strips, radius_mm=run.study.layers.radius_mm, window_s=span
+            )
+            for zone in zones_of(run.study)
+        }
+    except InputError as error:
+        notes.append(f"current across the electrode: {error}")
+        return {}
+
+
 def _reference_profiles(run: SeriesRun, profiles: BlockArray) -> tuple[Float, Float]:
     first, stop = run.study.reference_frames
     before = profiles[first:stop].astype(np.float64).mean(axis=0)
@@ -194,7 +215,9 @@ def _joined_charges(parts: list[ZoneCharges]) -> ZoneCharges:
         }
 
     times = np.concatenate([part.times_s for part in parts])
-    return ZoneCharges(times, joined("mah"), joined("sigma_mah"), joined("strips_mah"))
+    return ZoneCharges(
+        times, joined("mah"), joined("sigma_mah"), joined("strips_mah"), joined("strips_sigma_mah")
+    )
 
 
 def _front(

@@ -48,6 +48,10 @@ def _tables(sources: Sources, run: SeriesRun, facts: FrameFacts, analysis: Analy
     tables = {"frames": _table(_frame_columns(sources, run, facts))}
     if analysis.window_charges is not None:
         tables["lithium"] = _table(_charge_columns(analysis.window_charges))
+    for name, current in analysis.currents.items():
+        middles = current.edges_mm.mean(axis=1)
+        columns = {f"{middle:.3f}_mm": current.ma_cm2[:, index] for index, middle in enumerate(middles)}
+        tables[f"current_{name}"] = _table({"time_s": current.times_s, **columns})
     if analysis.front is not None:
         front = analysis.front
         tables["front"] = _table(
@@ -114,6 +118,11 @@ def _arrays(
         arrays |= _charge_arrays("window", analysis.window_charges) | _charge_arrays(
             "frame", analysis.frame_charges
         )
+    for name, current in analysis.currents.items():
+        arrays |= {
+            f"current/{name}/ma_cm2": current.ma_cm2, f"current/{name}/sigma_ma_cm2": current.sigma_ma_cm2,
+            "current/edges_mm": current.edges_mm, "current/times_s": current.times_s,
+        }  # fmt: skip
     if analysis.front is not None:
         arrays |= _front_arrays(analysis.front)
     return arrays

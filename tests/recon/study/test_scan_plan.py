@@ -10,20 +10,25 @@ import tifffile
 from deltamu.recon.cli import main
 from deltamu.recon.preprocess.prepare import prepare_correction
 from deltamu.recon.scans.read import read_scan
+from deltamu.recon.solvers.method import Method
 from deltamu.recon.study import single_scan
 from deltamu.recon.study.frames_to_rows import correct_scan, pick_rows
 from deltamu.recon.study.progress import silent
 from deltamu.recon.study.reconstructed_rows import ReconstructedRows
+from deltamu.recon.study.row_solver import RowSolver
 from deltamu.recon.study.scan_plan import ScanPlan
 from deltamu.recon.volumes.blocks import create_stack
 from deltamu.recon.volumes.open import open_image
-
-OPTIONS = {"center": 11.5, "pixel_size_mm": 0.1}
 
 
 @pytest.fixture
 def rod_scan(exchange):
     return read_scan(exchange, pixel_size_mm=0.1)
+
+
+def solver_of(scan, method):
+    correction = prepare_correction(scan)
+    return RowSolver(method, scan.angles, 11.5, 0.1, correction, np.ones(scan.shape[0]))
 
 
 def stacks(scan, folder, rows):
@@ -54,8 +59,9 @@ def test_picked_rows_are_rows_of_the_stack(rod_scan, tmp_path):
 def test_rows_do_not_depend_on_how_they_are_read(rod_scan, tmp_path, step, stripes):
     """Even steps: two slices share a complex transform, and a slice must keep its partner."""
     memory, disk, _ = stacks(rod_scan, tmp_path, slice(0, 8))
-    whole = ReconstructedRows(memory, rod_scan.angles, OPTIONS, 32, stripes, silent)[:, :, :]
-    parts = ReconstructedRows(disk, rod_scan.angles, OPTIONS, step, stripes, silent)
+    solver = solver_of(rod_scan, Method())
+    whole = ReconstructedRows(memory, solver, 32, stripes, silent)[:, :, :]
+    parts = ReconstructedRows(disk, solver, step, stripes, silent)
     np.testing.assert_array_equal(np.concatenate([parts[0:3], parts[3:8]]), whole)
     np.testing.assert_array_equal(np.stack([parts[row] for row in range(8)]), whole)
     np.testing.assert_array_equal(parts[1:7:2, 3, ::4], whole[1:7:2, 3, ::4])
@@ -71,7 +77,7 @@ def test_a_scan_that_does_not_fit_becomes_the_same_volume(exchange, tmp_path, mo
         folder.mkdir()
     command = ["recon", str(exchange), "--set", "pixel_size_mm=0.1", "--stripes", "on", "-o"]
     assert main([*command, str(whole)]) == 0
-    staged = ScanPlan(True, 4, {"reconstruct": 1}, 1, 1)
+    staged = ScanPlan(True, 4, {"reconstruct": 1}, 1, 1, Method())
     monkeypatch.setattr(single_scan, "plan_scan", lambda *args, **options: staged)
     assert main([*command, str(parts)]) == 0
     np.testing.assert_array_equal(read_back(parts), read_back(whole))

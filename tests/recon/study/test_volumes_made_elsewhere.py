@@ -24,6 +24,8 @@ VOLUMES = {
     'scan = "raw/charged.h5"': 'volume = "charged.zarr"\nunit = "cm^-1"\nvoxel_size_mm = 0.09',
     "[scan] ": "# ",
     "pixel_size_mm = 0.09": "",
+    # labels of one's own, and depth along the field lines between them
+    "core_fraction = 0.8 ": 'labels = "labels.npy"\ndepth = "laplace"\ncore_fraction = 0.8 ',
 }
 
 
@@ -43,6 +45,10 @@ def write_volumes(of_scans, folder):
         state: open_image(of_scans / "study.zarr/states" / state / "attenuation").read()
         for state in ("pristine", "discharged", "charged")
     }
+    labels = open_image(of_scans / "study.zarr/layers/labels").read()
+    # edited: the pellet is bored through
+    labels[:, 60:64, 60:64] = 0
+    np.save(folder / "labels.npy", labels)
     (folder / "pristine").mkdir()
     for index, image in enumerate(volumes["pristine"]):
         tifffile.imwrite(folder / "pristine" / f"slice_{index}.tif", image / 10)
@@ -102,6 +108,32 @@ def test_changes_and_profiles_agree(of_scans, of_volumes, capsys):
             assert row["depth_mm"] == pytest.approx(other["depth_mm"], abs=2e-4)
     assert (output / "report.html").stat().st_size > 100_000
     assert found["states"]["pristine"]["source"] == "pristine"
+
+
+def test_labels_of_ones_own_and_depth_between_them(of_scans, of_volumes):
+    """After the run above: the edited labels are those of the store, and the profile is of their voxels alone."""
+    output, change = of_volumes.parent / "of_volumes", "discharged-pristine"
+    summary = json.loads((output / "summary.json").read_text())
+    layers = output / "study.zarr/layers"
+    labels = open_image(layers / "labels").read()
+    np.testing.assert_array_equal(labels, np.load(of_volumes.parent / "labels.npy"))
+    cathode = labels == summary["layers"]["cathode"]["label"]
+    depth, thickness = (open_image(layers / "cathode" / name).read() for name in ("depth", "local_thickness"))
+    assert np.array_equal(np.isfinite(depth), cathode)
+    # labels are whole voxels: half of one at either side
+    assert np.median(thickness[cathode]) == pytest.approx(
+        summary["layers"]["cathode"]["thickness_mm"], abs=VOXEL_MM
+    )
+    table = profile(output, f"{change}.laplace")
+    axis, radius = summary["layers"]["cathode"]["axis_mm"], 0.8 * summary["layers"]["cathode"]["radius_mm"]
+    y, x = (np.arange(n) * VOXEL_MM - a for n, a in zip(labels.shape[1:], axis, strict=True))
+    core = cathode & (np.hypot(y[:, None], x) < radius)
+    mean = float(
+        open_image(output / "study.zarr/changes" / change / "delta_mu").read()[core].mean(dtype=float)
+    )
+    counts = np.array([row["count"] for row in table])
+    assert counts.sum() == np.count_nonzero(core)
+    assert np.dot([row["mean"] for row in table], counts) / counts.sum() == pytest.approx(mean, rel=1e-5)
 
 
 def test_a_volume_that_changed_is_imported_again(of_volumes, monkeypatch):
