@@ -90,6 +90,22 @@ def test_the_widget_reads_shows_and_writes(viewer, demo, qtbot):
     )
 
 
+@pytest.mark.slow
+def test_a_window_may_close_while_a_scan_is_read(viewer, demo_folder, qtbot):
+    from deltamu.viewers.napari_layers import add_opened
+    from deltamu.viewers.opening import open_path
+
+    add_opened(viewer, open_path(demo_folder / "raw" / "charged.h5"))
+    widget = viewer.window.add_plugin_dock_widget("deltamu", "Prepare")[1]
+    ended = []
+    widget.load()
+    widget.worker.finished.connect(lambda: ended.append(True))
+    viewer.close()
+    # the thread ends without a scan, and nothing of it reaches for the window
+    qtbot.waitUntil(lambda: bool(ended), timeout=60_000)
+    assert widget.trials is None
+
+
 def test_without_a_scan_the_widget_says_so(viewer, qtbot):
     widget = viewer.window.add_plugin_dock_widget("deltamu", "Prepare")[1]
     widget.load_button.click()

@@ -75,7 +75,7 @@ class Prepare(QWidget):
         path = Path(layer.metadata[OURS]["source"])
         self.message.setText(f"reading {path.name} …")
         self.load_button.setEnabled(False)
-        self.worker = create_worker(self._read, path)
+        self.worker = create_worker(self._read, path, self._closed)
         self.worker.returned.connect(self._loaded)
         self.worker.start()
 
@@ -123,10 +123,11 @@ class Prepare(QWidget):
             return
         self.message.setText(f"written into {study}: centre of {state}, spots, stripes, filter")
 
-    def _read(self, path: Path) -> Any:
-        """Work of the thread: rows and automatic values, or the sentence why not."""
+    @staticmethod
+    def _read(path: Path, closed: threading.Event) -> Any:
+        """Work of the thread, which may outlive the widget: rows and automatic values, or the sentence why not."""
         try:
-            trials = TrialSlices(read_scan(path), cancel=self._closed.is_set)
+            trials = TrialSlices(read_scan(path), cancel=closed.is_set)
             return trials, trials.find_center()
         except DeltamuError as error:
             return str(error)
