@@ -43,7 +43,7 @@ def interpolation_residue(
     linear = resample(
         volume, transform, voxel_size_mm=voxel_size_mm, reference_shape=reference_shape, z_range=z_range, order=1
     )  # fmt: skip
-    difference = np.subtract(resampled, linear, dtype=np.float32)
-    size = (1, AVERAGED_VOXELS, AVERAGED_VOXELS)
-    averaged = uniform_filter(np.nan_to_num(difference, copy=False), size)
-    return np.asarray(averaged, np.float32)
+    np.subtract(resampled, linear, out=linear)
+    np.nan_to_num(linear, copy=False)
+    averaged: Array = uniform_filter(linear, (1, AVERAGED_VOXELS, AVERAGED_VOXELS))
+    return averaged

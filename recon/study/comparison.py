@@ -19,7 +19,6 @@ from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.layer_images import write_layers
-from deltamu.recon.study.row_blocks import row_blocks
 from deltamu.recon.study.run_context import RunContext, Slabs
 from deltamu.recon.study.settings import split_change
 from deltamu.recon.study.settings_cell import LayerSettings
@@ -179,12 +178,8 @@ def _resample_state(
             sigma = resample_sigma(
                 sources[1], transform, z_range=rows, voxel_autocorrelation=correlation, **common
             )
-            for begin, stop in row_blocks(*rows):
-                part = slice(begin - rows[0], stop - rows[0])
-                left = interpolation_residue(
-                    sources[0], transform, attenuation[part], z_range=(begin, stop), **place
-                )
-                np.hypot(sigma[part], left, out=sigma[part])
+            residue = interpolation_residue(sources[0], transform, attenuation, z_range=rows, **place)
+            np.hypot(sigma, residue, out=sigma)
             return [(images[0], attenuation), (images[1], sigma)], {}
 
         context.piece(PieceKey("resample", state, slab), settings, compute)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.comparison import Registered, layer_settings, state_image
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.run_context import RunContext, Slabs
+from deltamu.recon.volumes.pyramid import CHUNK_ROWS
 
 Parts = NDArray[np.intp]
 SECTORS, RINGS = 4, 3
@@ -62,13 +64,21 @@ def _warn(context: RunContext, state: str, found: ScaleComparison | None) -> Non
 def _compare(context: RunContext, stack: LayerStack, state: str) -> dict[str, Any] | None:
     images = [state_image(context, name) for name in (context.study.reference, state)]
     sums = no_part_sums()
-    for row in _rows(context, stack):
-        reference, moving = (np.asarray(image[row]) for image in images)
-        sums = sums + part_sums(reference, moving, _parts(context, stack, row))
+    for rows in _together(_rows(context, stack)):
+        # one reading of a chunk for all its rows
+        blocks = [np.asarray(image[rows[0] : rows[-1] + 1]) for image in images]
+        for row in rows:
+            reference, moving = (block[row - rows[0]] for block in blocks)
+            sums = sums + part_sums(reference, moving, _parts(context, stack, row))
     try:
         return asdict(compare_part_sums(sums))
     except InputError:
         return None
+
+
+def _together(rows: list[int]) -> list[list[int]]:
+    """Split ascending rows by the chunks that they lie in."""
+    return [list(group) for _, group in groupby(rows, key=lambda row: row // CHUNK_ROWS)]
 
 
 def _rows(context: RunContext, stack: LayerStack) -> list[int]:

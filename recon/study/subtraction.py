@@ -1,7 +1,7 @@
 """The changes between registered states, slab by slab, with the noise of every voxel."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from deltamu.recon.study.run_context import RunContext, Slabs
 from deltamu.recon.study.settings import split_change
 from deltamu.recon.volumes.image import finish_image
 
+Array = NDArray[np.float32]
 # starved rows of each state and its motion
 Starved = Sequence[tuple[NDArray[np.bool_], RigidTransform]]
 # blur is felt this many widths (FWHM) away
@@ -66,13 +67,16 @@ def _subtract(
 
         def compute(rows: tuple[int, int] = rows) -> tuple[Slabs, Mapping[str, Any]]:
             found = {name: np.empty((rows[1] - rows[0], *grid.volume[1:]), np.float32) for name in names}
+            # read once: a few rows at a time would have every chunk checked again for each of them
+            read = _StateRows.read(context, states, rows)
             for part in row_blocks(*rows):
                 unknown = reached_voxels(
                     starved, grid.volume, reach_mm=reach_mm, voxel_size_mm=grid.voxel_size_mm, z_range=part
                 )
-                change = _change_rows(context, states, part, unknown, scales)
+                own = slice(part[0] - rows[0], part[1] - rows[0])
+                change = _change_rows(states, read, own, unknown, scales)
                 for name, array in found.items():
-                    array[part[0] - rows[0] : part[1] - rows[0]] = getattr(change, name)
+                    array[own] = getattr(change, name)
             return list(zip(images, found.values(), strict=True)), {}
 
         context.piece(PieceKey("change", change, slab), settings, compute)
@@ -103,25 +107,37 @@ def _starved_states(
     ]
 
 
+@dataclass(frozen=True, eq=False)
+class _StateRows:
+    """Rows of both states of a change and of their noise, by state, cm⁻¹."""
+
+    attenuation: Mapping[str, Array]
+    sigma: Mapping[str, Array]
+
+    @classmethod
+    def read(cls, context: RunContext, states: tuple[str, str], rows: tuple[int, int]) -> "_StateRows":
+        attenuation, sigma = (
+            {state: np.asarray(state_image(context, state, name)[slice(*rows)]) for state in states}
+            for name in ("attenuation", "sigma")
+        )
+        return cls(attenuation, sigma)
+
+
 def _change_rows(
-    context: RunContext,
     states: tuple[str, str],
-    rows: tuple[int, int],
+    read: _StateRows,
+    rows: slice,
     unknown: NDArray[np.bool_],
     scales: Mapping[str, ScaleComparison | None],
 ) -> Change:
     """Subtract some rows; sigma and z score are NaN where the noise is not known."""
     to, origin = states
-    part = slice(*rows)
-    sigma_origin = np.array(state_image(context, origin, "sigma")[part], np.float32)
+    sigma_origin = np.array(read.sigma[origin][rows], np.float32)
     sigma_origin[unknown] = np.nan
-    volumes = {state: np.asarray(state_image(context, state)[part]) for state in states}
+    volumes = {state: read.attenuation[state][rows] for state in states}
     for state in states:
         if (found := scales.get(state)) is not None:
             volumes[state] = same_scale(volumes[state], found)
     return difference(
-        volumes[origin],
-        volumes[to],
-        sigma_reference=sigma_origin,
-        sigma_moving=state_image(context, to, "sigma")[part],
+        volumes[origin], volumes[to], sigma_reference=sigma_origin, sigma_moving=read.sigma[to][rows]
     )
