@@ -95,7 +95,7 @@ class Chain:
 def deltamu_chain(case, stripes):
     def correct(raw):
         lines = correct_frames(raw, case.correction).line_integrals
-        return remove_stripes(lines, mode="on", size=SORTING_SIZE) if stripes else lines
+        return remove_stripes(lines, method="sorting", size=SORTING_SIZE) if stripes else lines
 
     return Chain(
         "deltamu",

@@ -11,11 +11,19 @@ from scipy import ndimage
 from deltamu.kernels.backend import array_module, thread_count
 from deltamu.kernels.spots import running_median
 from deltamu.recon.errors import InputError, ResourceError
+from deltamu.recon.preprocess.gain_pattern import WINDOW
 
 Float32 = NDArray[np.float32]
-StripeMethod = Literal["sorting", "large", "dead", "all", "wavelet"]
+StripeMethod = Literal["gains", "sorting", "large", "dead", "all", "wavelet"]
 
-DEFAULT_SIZES: dict[str, int] = {"sorting": 21, "large": 51, "dead": 51, "all": 21, "wavelet": 1}
+DEFAULT_SIZES: dict[str, int] = {
+    "gains": WINDOW,
+    "sorting": 21,
+    "large": 51,
+    "dead": 51,
+    "all": 21,
+    "wavelet": 1,
+}
 LARGE_SIZE = 51
 # signal of a column over the noise of all of them at which it is a defect
 RATIO = 3.0
@@ -44,7 +52,9 @@ def filter_rows(sinograms: Float32, method: StripeMethod, size: int) -> Float32:
 
     if xp is not np:
         if method != "sorting":
-            raise InputError(f"method: found {method!r} and data on a GPU, where only 'sorting' is there")
+            raise InputError(
+                f"method: found {method!r} and data on a GPU, where 'gains' and 'sorting' are there"
+            )
         for row in range(sinograms.shape[1]):
             treat(row)
         return result

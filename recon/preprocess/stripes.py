@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from deltamu.kernels.backend import array_module, to_host
 from deltamu.recon.errors import InputError
+from deltamu.recon.preprocess.gain_pattern import gain_pattern
 from deltamu.recon.preprocess.stripe_filters import DEFAULT_SIZES, StripeMethod, filter_rows
 
 Float32 = NDArray[np.float32]
@@ -98,7 +99,7 @@ def judge_stripes(scores: Float32) -> StripeReport:
 def remove_stripes(
     sinograms: Float32,
     *,
-    method: StripeMethod = "sorting",
+    method: StripeMethod = "gains",
     mode: StripeMode = "on",
     size: int | None = None,
     open_beam_variance: Float32 | None = None,
@@ -113,13 +114,15 @@ def remove_stripes(
     Parameters
     ----------
     sinograms : (angle, row, column) array
-    method : {"sorting", "large", "dead", "all", "wavelet"}
-        Of `deltamu.recon.preprocess.stripe_filters`: small stripes; wide ones; columns that do not respond or
-        fluctuate; the last three after one another; the wavelet-Fourier filter.
+    method : {"gains", "sorting", "large", "dead", "all", "wavelet"}
+        "gains": errors of single pixels that are the same in every view, found in the mean over the angles beside the
+        columns and the rows around (`deltamu.recon.preprocess.gain_pattern`). The others of
+        `deltamu.recon.preprocess.stripe_filters` look at one row: small stripes; wide ones; columns that do not respond
+        or fluctuate; the last three after one another; the wavelet-Fourier filter.
     mode : {"on", "auto", "off"}
     size : int, optional
         Width of the median in columns, odd ("wavelet": width of the damping in frequencies); by default 21 for
-        "sorting" and "all", 51 for "large" and "dead", 1 for "wavelet".
+        "gains", "sorting" and "all", 51 for "large" and "dead", 1 for "wavelet".
     open_beam_variance, autocorrelation : optional
         For `detect_stripes`.
 
@@ -150,7 +153,11 @@ def remove_stripes(
         )
         if not report.detected:
             return sinograms
-    return filter_rows(array_module(sinograms).asarray(sinograms, np.float32), method, width)
+    xp = array_module(sinograms)
+    if method == "gains":
+        pattern = gain_pattern(to_host(sinograms.mean(axis=0, dtype=np.float64)), window=width)
+        return xp.asarray(sinograms, np.float32) - xp.asarray(pattern)
+    return filter_rows(xp.asarray(sinograms, np.float32), method, width)
 
 
 def _contrast(pattern: NDArray[np.float64]) -> NDArray[np.float64]:

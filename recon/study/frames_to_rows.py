@@ -139,6 +139,15 @@ def correct_scan(
     return chosen
 
 
+def mean_projection(stack: Stack) -> NDArray[np.float64]:
+    """Mean of the line integrals over the angles, (row, column)."""
+    views = stack.shape[0]
+    total = np.zeros(stack.shape[1:])
+    for first in range(0, views, FRAMES_PER_FILE):
+        total += np.asarray(stack[first : first + FRAMES_PER_FILE]).sum(axis=0, dtype=np.float64)
+    return total / views
+
+
 def pick_rows(stack: BlockArray, rows: Rows) -> Array:
     """Read rows in ascending order, each file once; (angle, k, column)."""
     views, _, columns = stack.shape

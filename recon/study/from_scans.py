@@ -15,19 +15,25 @@ from deltamu.recon.preprocess.correction import (
     line_integral_variance,
     open_beam_variance,
 )
+from deltamu.recon.preprocess.gain_pattern import gain_pattern
 from deltamu.recon.preprocess.stripe_audit import audit_stripes
 from deltamu.recon.preprocess.stripes import judge_stripes, remove_stripes
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.study.aligning import Alignment, alignment_of, alignment_warnings, measure_alignment
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.correcting import state_correction
-from deltamu.recon.study.frames_to_rows import FRAMES_PER_FILE, pick_rows, stack_stripe_scores
+from deltamu.recon.study.frames_to_rows import (
+    FRAMES_PER_FILE,
+    mean_projection,
+    pick_rows,
+    stack_stripe_scores,
+)
 from deltamu.recon.study.hardened_rows import linear_rows
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.line_integral_files import block_keys, line_integral_files
 from deltamu.recon.study.run_context import PIECES_VERSION, RunContext, Slabs
 from deltamu.recon.study.sources import open_black_body
-from deltamu.recon.volumes.blocks import BlockArray
+from deltamu.recon.volumes.blocks import BlockArray, create_stack
 
 Array = NDArray[np.float32]
 CENTER_ROWS = 48
@@ -140,9 +146,26 @@ def _stored_rows(context: RunContext, state: ScannedState, first: int, stop: int
 def _without_stripes(context: RunContext, state: ScannedState, rows: Array, first: int) -> Array:
     if not has_stripes(context, state):
         return rows
-    filtered = remove_stripes(rows, mode="on", method=context.study.preprocess.stripe_method)
+    method = context.study.preprocess.stripe_method
+    if method == "gains":
+        # of the whole detector, whatever rows are read together
+        filtered = rows - _gain_pattern(context, state)[first : first + rows.shape[1]]
+    else:
+        filtered = remove_stripes(rows, mode="on", method=method)
     _audit(context, state, rows, filtered, first)
     return filtered
+
+
+def _gain_pattern(context: RunContext, state: ScannedState) -> Array:
+    """Errors of the pixels' gains (row, column), found once for a state."""
+    shape = (1, *state.scan.shape[1:])
+    kept = create_stack(context.work / f"{state.name}_gains", shape=shape, chunks=shape)
+
+    def find() -> tuple[Slabs, Mapping[str, Any]]:
+        return [(kept, gain_pattern(mean_projection(_stored(context, state)))[None])], {}
+
+    context.piece(PieceKey("gains", state.name), settings_hash(state.settings, "gains"), find)
+    return np.asarray(kept[0], np.float32)
 
 
 def shared_variance(context: RunContext, state: ScannedState, rows: slice = slice(None)) -> Array:

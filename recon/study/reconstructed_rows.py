@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.recon.preprocess.stripes import remove_stripes
 from deltamu.recon.study.frames_to_rows import Stack
 from deltamu.recon.study.progress import Progress
 from deltamu.recon.study.row_solver import RowSolver
@@ -25,15 +24,15 @@ class ReconstructedRows(PlanesOnDemand):
     solver : RowSolver
     step : int
         Rows that are reconstructed together.
-    stripes : bool
-        Remove stripes first.
+    gains : (row, column) array or None
+        Errors of the pixels' gains, which are taken out of every view.
     progress : Progress
     """
 
     stack: Stack
     solver: RowSolver
     step: int
-    stripes: bool
+    gains: Array | None
     progress: Progress
     _latest: dict[int, Array] = field(default_factory=dict, repr=False, compare=False)
 
@@ -68,8 +67,9 @@ class ReconstructedRows(PlanesOnDemand):
         total = self.shape[0]
         low, high = max(first - self.solver.halo, 0), min(stop + self.solver.halo, total)
         rows = np.ascontiguousarray(self.stack[:, low:high, :], np.float32)
-        if self.stripes:
-            rows = remove_stripes(rows, mode="on")
+        if self.gains is not None:
+            # what the stack holds stays as it is
+            rows = rows - self.gains[low:high]
 
         def tell(done: int, most: int) -> None:
             """Count a row as done in proportion to its steps; the last one when it is written."""

@@ -207,8 +207,8 @@ def _corrections(context: RunContext, scanned: Mapping[str, ScannedState]) -> di
         return {}
     options = context.study.preprocess
     stripes = {
-        "auto": "only where rings stand above the noise of the open beam",
-        "on": f"filter {options.stripe_method!r} (Vo 2018; wavelet: Münch 2009)",
+        "auto": f"only where rings stand above the noise of the open beam, by the filter {options.stripe_method!r}",
+        "on": f"filter {options.stripe_method!r} (gains: mean over the angles; wavelet: Münch 2009; others: Vo 2018)",
     }
     return {
         "dark_and_open_beam": "clipped means over the frames, gamma spots left out",

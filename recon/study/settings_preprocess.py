@@ -113,7 +113,7 @@ class PreprocessSettings(Section):
     air_columns: tuple[tuple[int, int], ...] | None = None
     spots: bool = True
     stripes: Literal["auto", "on", "off"] = "auto"
-    stripe_method: Literal["sorting", "large", "dead", "all", "wavelet"] = "sorting"
+    stripe_method: Literal["gains", "sorting", "large", "dead", "all", "wavelet"] = "gains"
     counts_per_adu: Positive | None = None
     scatter: ScatterSettings = ScatterSettings()
     line_spread: LineSpreadSettings = LineSpreadSettings()

@@ -14,6 +14,7 @@ from deltamu.recon.atomic import PARTIAL, ensure_free
 from deltamu.recon.errors import Cancelled, InputError, naming
 from deltamu.recon.preprocess.center import CenterResult, find_center
 from deltamu.recon.preprocess.correction import Correction
+from deltamu.recon.preprocess.gain_pattern import gain_pattern
 from deltamu.recon.preprocess.prepare import prepare_correction
 from deltamu.recon.preprocess.stripes import StripeMode, judge_stripes
 from deltamu.recon.report.figure_centers import write_center_picture
@@ -29,6 +30,7 @@ from deltamu.recon.study.frames_to_rows import (
     ROWS_PER_FILE,
     Stack,
     correct_scan,
+    mean_projection,
     stack_stripe_scores,
 )
 from deltamu.recon.study.from_scans import CENTER_ROWS, centering_facts
@@ -142,8 +144,9 @@ def reconstruct_scan(
             method, scan.angles, center, scan.pixel_size_mm, correction, dose, first_row=kept.start
         )
         striped = _has_stripes(stripes, stack, correction, rows=kept, step=plan.step)
+        gains = gain_pattern(mean_projection(stack)) if striped else None
         release_freed_memory()
-        volume = ReconstructedRows(stack, solver, plan.step, striped, told)
+        volume = ReconstructedRows(stack, solver, plan.step, gains, told)
         write_volume(output, Volume(volume, scan.pixel_size_mm, "cm^-1", "attenuation"))
     size = " × ".join(map(str, volume.shape))
     return f"{output}: {size} voxels of {scan.pixel_size_mm * 1e3:g} µm in cm⁻¹ by {method.title}, centre {center:.2f} px"

@@ -136,7 +136,7 @@ dose = "air"                   # each frame's dose from air beside the sample, f
 # air_columns = [[0, 20], [490, 512]]
 spots = true                   # gamma spots and dead pixels
 stripes = "auto"               # only when rings stand above the noise of the open beam; "on", "off"
-stripe_method = "sorting"      # "large", "dead", "all" (Vo 2018), "wavelet" (Münch 2009)
+stripe_method = "gains"        # errors of single pixels; "sorting", "large", "dead", "all" (Vo 2018), "wavelet" (Münch 2009)
 # counts_per_adu = 0.2         # detected neutrons per grey level; estimated from the flats when not given"""
 
 _RECONSTRUCTION = """# [alignment]

@@ -80,7 +80,7 @@ def test_sorting_removes_rings_and_leaves_a_flat_layer():
     rng = np.random.default_rng(6)
     clean = coaxial_layers(rng, off_axis=6.0)
     errors = gain_errors(rng, 0.02)
-    found = remove_stripes(clean + errors, mode="on")
+    found = remove_stripes(clean + errors, method="sorting")
     inside = slice(35, 60)
     before, after = (np.std((s - clean).mean(axis=0)[:, inside]) for s in (clean + errors, found))
     # the median of 21 has 0.27 of the deviation of one; ranks that noise has mixed leave a little more

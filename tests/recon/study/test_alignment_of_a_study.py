@@ -114,7 +114,7 @@ def test_a_run_takes_out_jumps_and_tilt(tmp_path):
     write_scan(tmp_path / "one.h5", moved)
     table = {
         "reference": "one", "alignment": {"views": True, "tilt": True}, "scan": {"pixel_size_mm": PIXEL_MM},
-        "states": {"one": {"scan": "one.h5"}}, "preprocess": {"spots": False, "dose": "none"},
+        "states": {"one": {"scan": "one.h5"}}, "preprocess": {"spots": False, "dose": "none", "stripes": "on"},
     }  # fmt: skip
     output = run(study_from_table(table, folder=tmp_path))
     aligned = np.asarray(open_image(output / "study.zarr/states/one/attenuation")[:])
