@@ -8,11 +8,12 @@ import pytest
 import tifffile
 
 from deltamu.recon.cli import main
+from deltamu.recon.preprocess.gain_pattern import gain_pattern
 from deltamu.recon.preprocess.prepare import prepare_correction
 from deltamu.recon.scans.read import read_scan
 from deltamu.recon.solvers.method import Method
 from deltamu.recon.study import single_scan
-from deltamu.recon.study.frames_to_rows import correct_scan, pick_rows
+from deltamu.recon.study.frames_to_rows import correct_scan, mean_projection, pick_rows
 from deltamu.recon.study.progress import silent
 from deltamu.recon.study.reconstructed_rows import ReconstructedRows
 from deltamu.recon.study.row_solver import RowSolver
@@ -60,8 +61,9 @@ def test_rows_do_not_depend_on_how_they_are_read(rod_scan, tmp_path, step, strip
     """Even steps: two slices share a complex transform, and a slice must keep its partner."""
     memory, disk, _ = stacks(rod_scan, tmp_path, slice(0, 8))
     solver = solver_of(rod_scan, Method())
-    whole = ReconstructedRows(memory, solver, 32, stripes, silent)[:, :, :]
-    parts = ReconstructedRows(disk, solver, step, stripes, silent)
+    gains = [gain_pattern(mean_projection(stack)) if stripes else None for stack in (memory, disk)]
+    whole = ReconstructedRows(memory, solver, 32, gains[0], silent)[:, :, :]
+    parts = ReconstructedRows(disk, solver, step, gains[1], silent)
     np.testing.assert_array_equal(np.concatenate([parts[0:3], parts[3:8]]), whole)
     np.testing.assert_array_equal(np.stack([parts[row] for row in range(8)]), whole)
     np.testing.assert_array_equal(parts[1:7:2, 3, ::4], whole[1:7:2, 3, ::4])
