@@ -226,6 +226,7 @@ def _demo(options: argparse.Namespace) -> int:
             options.folder, preset=options.preset, beam=options.beam, seed=options.seed,
             same_state=options.same_state, featureless=options.featureless, device=options.device,
             memory=options.memory, fresh=options.fresh, keep_work=options.keep_work, progress=progress, cancel=cancel,
+            tell=_tell_plan,
         )  # fmt: skip
     print(outcome)
     return 0
@@ -269,7 +270,7 @@ def _run(options: argparse.Namespace) -> int:
     with _cancel_on_interrupt() as cancel, terminal_progress() as progress:
         output = run(
             study, progress=progress, cancel=cancel, device=options.device, memory=options.memory,
-            fresh=options.fresh, keep_work=options.keep_work,
+            fresh=options.fresh, keep_work=options.keep_work, tell=_tell_plan,
         )  # fmt: skip
     print(f"report: {output / 'report.html'}")
     return 0

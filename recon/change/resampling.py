@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.kernels.backend import array_module
+from deltamu.kernels.backend import Cost, array_module
 from deltamu.kernels.warp import spline_coefficients, warp
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import RigidTransform
@@ -70,6 +70,21 @@ def resample(
         return outside
     affine[0, 3] -= first
     return warp(xp.asarray(volume[first:last], np.float32), affine, output_shape=shape, order=order)
+
+
+def resample_cost(shape: tuple[int, int, int], *, order: int = 3) -> Cost:
+    """Working memory of `resample`, followed by `resample_sigma`, with both results, per plane of the result.
+
+    Planes of the input are those of the result and what interpolation reaches beyond them where the volumes are
+    tilted against each other by half a degree at most.
+    """
+    plane = 4 * shape[1] * shape[2]
+    tilted = round(0.01 * max(shape[1:]))
+    reached = min(2 * REACH_PLANES[order] + tilted, shape[0])
+    # the values and the coefficients of the spline
+    reading = 2 if order == 3 else 1
+    # the variance takes as many, and the factors of interpolation a slab
+    return Cost((3 + reading) * plane, reading * reached * plane)
 
 
 def resample_sigma(

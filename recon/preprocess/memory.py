@@ -9,14 +9,14 @@ READ_BYTES = 6
 SAMPLED_VIEWS = 24
 SAMPLE_ARRAYS = 7
 # arrays of the size of the flats while they are combined
-FLAT_ARRAYS = 5
+FLAT_ARRAYS = 7
 # maps (row, column) of a correction: dark, flat, its inverse, counts, noise of spots, corners
 CORRECTION_MAPS = 8
 # frames that a thread works on while it turns one into line integrals
 THREAD_FRAMES = 5
-# bytes per view and column while the centre is searched for, and what short scans need as well
-CENTER_BYTES = 265
-CENTER_LEAST = 50_000_000
+# bytes per view and column while the centre is searched for, and what any scan needs as well
+CENTER_BYTES = 310
+CENTER_LEAST = 125_000_000
 # bytes per view and column of a thread that sorts a sinogram
 SORT_BYTES = 20
 
@@ -35,12 +35,12 @@ def correct_cost(pixels: int, *, threads: int) -> Cost:
 
 def center_cost(views: int, columns: int) -> int:
     """Bytes that `find_center` needs; it averages the rows it gets to a few heights."""
-    return max(CENTER_BYTES * views * columns, CENTER_LEAST)
+    return CENTER_BYTES * views * columns + CENTER_LEAST
 
 
 def stripe_score_cost(views: int, columns: int) -> Cost:
-    """Bytes that `stripe_scores` needs per row: the differences of pairs of views."""
-    return Cost(FLOAT * columns * views // 2, 0)
+    """Bytes that `stripe_scores` needs per row: the differences of pairs of views, and their squares."""
+    return Cost(FLOAT * columns * views, 0)
 
 
 def stripe_removal_cost(views: int, columns: int, *, threads: int) -> Cost:

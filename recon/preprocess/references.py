@@ -60,7 +60,8 @@ def combine_flats(flats: Float32, dark: Float32, *, threshold: float | None) -> 
     # a smooth shape to compare with: spots must not hide in it
     middle = np.median(signal, axis=0) if len(flats) > 2 else local_median(signal[0], size=5)
     shape = np.maximum(middle, 0.05 * np.float32(levels.mean())).astype(np.float32)
-    clean, fraction = _clean(signal / shape, threshold)
+    signal /= shape
+    clean, fraction = _clean(signal, threshold)
     clean *= shape
     return CombinedFrames(_clipped_mean(clean), clean, fraction)
 
@@ -73,7 +74,8 @@ def split_sets(frames: Float32, first_after: int | None) -> Sequence[Float32]:
 
 
 def _clean(frames: NDArray[np.floating], threshold: float | None) -> tuple[Float32, float]:
-    clean = np.array(frames, np.float32, order="C")
+    """Replace spots; works on the frames themselves where they can hold the result."""
+    clean = np.ascontiguousarray(frames, np.float32)
     if threshold is None:
         return clean, 0.0
     mask = find_spots(clean, spot_variance(clean), threshold=threshold)
@@ -88,7 +90,9 @@ def _clipped_mean(frames: Float32) -> Float32:
     distance = np.abs(frames - middle)
     # noise follows the root of the level; in darks, where the level is about zero, it is the same everywhere
     scale = np.sqrt(np.maximum(middle / max(float(np.median(middle)), 1e-6), 0.1))
-    sigma = 1.4826 * np.median(distance / scale) * np.sqrt(len(frames) / (len(frames) - 1))
+    sigma = (
+        1.4826 * np.median(distance / scale, overwrite_input=True) * np.sqrt(len(frames) / (len(frames) - 1))
+    )
     keep = distance <= max(CLIP_SIGMA * float(sigma), 1e-3) * scale
     total = np.sum(frames, axis=0, dtype=np.float64, where=keep)
     count = np.count_nonzero(keep, axis=0)

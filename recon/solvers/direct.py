@@ -6,7 +6,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.kernels.backend import array_module
+from deltamu.kernels.backend import Cost, array_module
 from deltamu.kernels.backproject import Storage, add_views, homogeneous
 from deltamu.recon.errors import InputError
 from deltamu.recon.scan_geometry import ScanGeometry
@@ -116,6 +116,13 @@ def fbp_direct(
     )
 
 
+def fbp_direct_cost(geometry: ScanGeometry, *, volume_shape: Shape, voxel_size_mm: float) -> Cost:
+    """Working memory of `fbp_direct` beyond the line integrals and the result; it does not grow with the slices."""
+    matrices = geometry.index_matrices(voxel_size_mm)
+    views_filter = filter_for(matrices, geometry.detector_shape, volume_shape, name="ram-lak", cutoff=1.0)
+    return back_project_cost(views_filter, geometry.detector_shape[0], len(geometry))
+
+
 def filter_for(
     matrices: Float,
     detector_shape: tuple[int, int],
@@ -162,9 +169,23 @@ def back_project(
         add_views(volume, filtered, finer[chosen], row_margin=margin, storage=storage)
         done += len(chosen)
         batch = max(1, BATCH_BYTES // filtered[0].nbytes)
+        # before the next ones take as much memory
+        del filtered
         if progress is not None:
             progress(done, count)
     return volume
+
+
+def back_project_cost(views_filter: ViewFilter, rows: int, views: int) -> Cost:
+    """Working memory of `back_project`, beyond views and volume: a batch of filtered views and their making."""
+    batch = batch_views(views_filter, rows, views)
+    weighted = 4 * batch * rows * views_filter.columns
+    return Cost(0, weighted + views_filter.working_bytes(rows, batch))
+
+
+def batch_views(views_filter: ViewFilter, rows: int, views: int) -> int:
+    """Views that are filtered together."""
+    return min(views, max(1, BATCH_BYTES // views_filter.result_bytes(rows)))
 
 
 def check_projections(line_integrals: NDArray[np.floating], geometry: ScanGeometry) -> Array:

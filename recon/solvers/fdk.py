@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.kernels.backend import array_module
+from deltamu.kernels.backend import Cost, array_module
 from deltamu.kernels.backproject import Storage
 from deltamu.kernels.rays import ray_maps
 from deltamu.recon.errors import InputError
@@ -16,6 +16,8 @@ from deltamu.recon.solvers.direct import (
     Progress,
     Shape,
     back_project,
+    back_project_cost,
+    batch_views,
     check_grid,
     check_projections,
     check_storage,
@@ -36,6 +38,8 @@ Array = NDArray[np.float32]
 Float = NDArray[np.float64]
 # a lean of the axis along the beam beyond this leaves errors above those of the method itself
 LARGEST_LEAN_DEG = 2.0
+# bytes of a ray while its weight is found: its direction and what it is multiplied by, three float64 each
+RAY_BYTES = 120
 
 
 def fdk(
@@ -119,6 +123,16 @@ def fdk(
         xp=xp,
         storage=storage,
     )
+
+
+def fdk_cost(geometry: ScanGeometry, *, volume_shape: Shape, voxel_size_mm: float) -> Cost:
+    """Working memory of `fdk` beyond the line integrals and the result; it does not grow with the slices."""
+    rows, columns = geometry.detector_shape
+    matrices = geometry.index_matrices(voxel_size_mm)
+    views_filter = filter_for(matrices, (rows, columns), volume_shape, name="ram-lak", cutoff=1.0)
+    weighing = RAY_BYTES * batch_views(views_filter, rows, len(geometry)) * rows * columns
+    filtering = back_project_cost(views_filter, rows, len(geometry)).fixed_bytes
+    return Cost(0, max(weighing, filtering))
 
 
 def check_circle(geometry: ScanGeometry, orbit: Orbit) -> None:

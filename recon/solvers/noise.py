@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import j0, struve
 
+from deltamu.kernels.backend import Cost
 from deltamu.kernels.gridding import grid_backproject, padded_length, plan_gridding
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import view_weights
@@ -20,6 +21,7 @@ from deltamu.recon.solvers.fbp import (
     check_size,
     check_views,
     check_weights,
+    fbp_cost,
     per_cm,
 )
 from deltamu.recon.solvers.filters import check_filter, filter_response
@@ -86,6 +88,15 @@ def fbp_variance(
         raise InputError(f"variance: {error}") from error
     # the response ends at the Nyquist frequency, which undershoots a little beside a steep edge
     return np.maximum(result, 0, out=result)
+
+
+def noise_cost(views: int, columns: int) -> Cost:
+    """Working memory of `fbp_variance` and then `ring_variance`, beyond the variances and the two results."""
+    runs = min(views, int(2 * np.pi / ARC_PX * columns / 2) + 1)
+    # Bessel functions of every radius and frequency, and the weights of the columns that are kept
+    radii, frequencies = int(np.sqrt(0.5) * columns / RADIUS_STEP_PX) + 4, 2 * columns
+    rings = 32 * radii * frequencies + 12 * radii * columns
+    return Cost(4 * runs * columns, max(fbp_cost(runs, columns).fixed_bytes, rings))
 
 
 def _merge_views(stored: Image, theta: Float, factors: Float) -> tuple[Image, Float]:

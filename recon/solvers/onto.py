@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.backend import Cost
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.scan_geometry import ScanGeometry, parallel_geometry
-from deltamu.recon.solvers.direct import Progress, Shape, fbp_direct
-from deltamu.recon.solvers.fbp import check_views, fbp
+from deltamu.recon.solvers.direct import Progress, Shape, fbp_direct, fbp_direct_cost
+from deltamu.recon.solvers.fbp import check_views, fbp, fbp_cost
 from deltamu.recon.solvers.operators import aligned_views
 
 Array = NDArray[np.float32]
@@ -85,6 +86,27 @@ def fbp_onto(
         return fbp_direct(views, geometry, volume_shape=shape, voxel_size_mm=pixel_size_mm, **options)
     turned, centers, _ = aligned
     return fbp(views, turned, center=centers, pixel_size_mm=pixel_size_mm, size=shape[1], **options)
+
+
+def fbp_onto_cost(
+    views_shape: tuple[int, int, int],
+    angles: NDArray[np.floating],
+    transform: RigidTransform,
+    *,
+    center: float,
+    pixel_size_mm: float,
+    reference_shape: Shape | None = None,
+    z_range: tuple[int, int] | None = None,
+    first_row: int = 0,
+) -> Cost:
+    """Working memory of `fbp_onto` beyond the line integrals, of `views_shape` (angle, row, column), and the result."""
+    theta = np.asarray(angles, np.float64)
+    geometry, shape = seen_from_reference(
+        views_shape, theta, transform, center, pixel_size_mm, reference_shape, z_range, first_row
+    )
+    if shape[1] == shape[2] and aligned_views(geometry, shape, pixel_size_mm) is not None:
+        return fbp_cost(views_shape[0], views_shape[2], size=shape[1])
+    return fbp_direct_cost(geometry, volume_shape=shape, voxel_size_mm=pixel_size_mm)
 
 
 def seen_from_reference(

@@ -58,6 +58,24 @@ class ViewFilter:
         """(2, 3) map from detector positions (column, row, 1) to those in the result."""
         return np.array([[2.0, 0, 2.0 * self.before], [0, self.row_steps, 0]])
 
+    def result_bytes(self, rows: int) -> int:
+        """Bytes of a filtered view of so many rows."""
+        return 4 * (self.row_steps * (rows - 1) + 1) * self._covered
+
+    def working_bytes(self, rows: int, views: int) -> int:
+        """Bytes that filtering so many views needs beside them, with the result."""
+        result = views * self.result_bytes(rows)
+        if self.row_steps == 1:
+            # the spectrum, and with twice as many frequencies; what that becomes, from which the result is copied
+            samples = views * rows * self.padded
+            return max((4 + 8 + 8) * samples, (4 + 8) * samples + result)
+        mirrored = max(2 * (rows - 1), 1)
+        samples = mirrored * self.padded
+        # spectrum, finer along columns, then along rows, and what it becomes; response and its positions in float64;
+        # the results of single views are put together in the end
+        one = samples * (4 + 8 + 8 * self.row_steps + 8 * self.row_steps) + 16 * samples
+        return one + 2 * result
+
     def __call__(self, views: Array, slopes: Float) -> Array:
         """Filter views.
 

@@ -1,6 +1,7 @@
 """`deltamu demo`: simulated raw scans of a Li-S cell, the study on them, and the comparison with the truth."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,12 +10,13 @@ from deltamu.recon.errors import InputError
 from deltamu.recon.report.page import write_report
 from deltamu.recon.simulate.builder import CHANGES
 from deltamu.recon.simulate.description import SimulatedStudy
-from deltamu.recon.simulate.presets import Beam, find_preset
+from deltamu.recon.simulate.presets import Beam, Instrument, find_preset
 from deltamu.recon.simulate.study import describe_study, simulate_study
 from deltamu.recon.study.pipeline import plan_study, run
-from deltamu.recon.study.plan import StatePlan, check_disk
+from deltamu.recon.study.plan import check_disk
 from deltamu.recon.study.progress import Cancel, Progress, never, silent
 from deltamu.recon.study.settings import read_study
+from deltamu.recon.study.state_plan import StatePlan
 from deltamu.recon.study.template import StudyDraft, write_draft
 from deltamu.recon.study.truth import truth_section
 
@@ -33,6 +35,7 @@ def run_demo(
     keep_work: bool = False,
     progress: Progress = silent,
     cancel: Cancel = never,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> str:
     """Simulate, run, compare; return a few lines that say what came out and where it is.
 
@@ -48,7 +51,7 @@ def run_demo(
         All three scans show the pristine cell.
     featureless : bool
         No holes, no notch: the rotation about the axis is not determined.
-    device, memory, fresh, keep_work, progress, cancel
+    device, memory, fresh, keep_work, progress, cancel, tell
         As for `run`.
 
     Raises
@@ -72,7 +75,7 @@ def run_demo(
     study_file = write_draft(folder / "study.toml", draft)
     output = run(
         read_study(study_file), progress=progress, cancel=cancel, device=device, memory=memory, fresh=fresh,
-        keep_work=keep_work,
+        keep_work=keep_work, tell=tell,
     )  # fmt: skip
     summary = json.loads((output / "summary.json").read_text(encoding="utf-8"))
     summary["truth"] = truth_section(output, folder / "truth", summary)
@@ -155,7 +158,10 @@ def _refuse_too_large(
     sizes = find_preset(preset)
     projections = (sizes.views, sizes.rows, sizes.columns)
     volume = (sizes.rows, sizes.columns, sizes.columns)
-    states = tuple(StatePlan(name, projections, volume, sizes.pixel_size_mm) for name in draft.states)
+    references = 2 * Instrument().flats + Instrument().darks
+    states = tuple(
+        StatePlan(name, projections, volume, sizes.pixel_size_mm, references) for name in draft.states
+    )
     with TemporaryDirectory() as place:
         study = read_study(write_draft(Path(place) / "study.toml", draft))
     plan = plan_study(study, states, memory=memory, device=device)

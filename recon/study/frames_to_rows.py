@@ -22,6 +22,8 @@ ROWS_PER_FILE = 32
 # rows that are searched for stripes at a time, at least, and those beside them that scores need
 LEAST_SCORED = 8
 SCORE_NEIGHBOURS = 4
+# rows that the centre of rotation is searched in
+CENTER_ROWS = 48
 # frames that are corrected together: enough for every thread, and small enough to stay in memory that is reused
 CORRECTED_BYTES = 1 << 25
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.backend import release_freed_memory
 from deltamu.recon.preprocess.alignment import shifted_columns
 from deltamu.recon.preprocess.center import find_center
 from deltamu.recon.preprocess.consistency import moment_consistency
@@ -23,6 +24,7 @@ from deltamu.recon.study.aligning import Alignment, alignment_of, alignment_warn
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.correcting import state_correction
 from deltamu.recon.study.frames_to_rows import (
+    CENTER_ROWS,
     FRAMES_PER_FILE,
     mean_projection,
     pick_rows,
@@ -36,7 +38,6 @@ from deltamu.recon.study.sources import open_black_body
 from deltamu.recon.volumes.blocks import BlockArray, create_stack
 
 Array = NDArray[np.float32]
-CENTER_ROWS = 48
 # a row counts as starved when this part of its pixels was below the floor
 STARVED_ROW = 0.05
 
@@ -206,8 +207,10 @@ def has_stripes(context: RunContext, state: ScannedState) -> bool:
         return [], as_json(asdict(judge_stripes(scores)))
 
     key, settings = PieceKey("stripes", state.name), settings_hash(state.settings, "stripes")
-    with context.stage("stripes"):
-        return bool(context.piece(key, settings, judge)["detected"])
+    if not context.is_current(key, settings):
+        with context.stage("stripes"):
+            context.piece(key, settings, judge)
+    return bool(context.journal.payload(key)["detected"])
 
 
 def fbp_options(context: RunContext, state: ScannedState) -> dict[str, Any]:
@@ -261,6 +264,7 @@ def _centering(
         picked = pick_rows(stored, rows)
         if np.any(alignment.column_px):
             picked = shifted_columns(picked, -alignment.column_px)
+        release_freed_memory()
         return [], centering_facts(find_center(picked, scan.angles, search=search), rows)
 
     with context.stage("center"):

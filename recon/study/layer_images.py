@@ -40,11 +40,13 @@ def _write_labels_and_depth(context: RunContext, stack: LayerStack, cathode: str
         rows = (slab * labels.slab, min((slab + 1) * labels.slab, shape[0]))
 
         def compute(rows: tuple[int, int] = rows) -> tuple[Slabs, Mapping[str, Any]]:
-            parts = list(row_blocks(*rows))
-            return [
-                (labels, np.concatenate([labels_slab(stack, part, shape) for part in parts])),
-                (depth, np.concatenate([depth_slab(stack, cathode, part, shape) for part in parts])),
-            ], {}
+            slab_shape = (rows[1] - rows[0], *shape[1:])
+            found = np.empty(slab_shape, np.uint8), np.empty(slab_shape, np.float32)
+            for part in row_blocks(*rows):
+                own = slice(part[0] - rows[0], part[1] - rows[0])
+                found[0][own] = labels_slab(stack, part, shape)
+                found[1][own] = depth_slab(stack, cathode, part, shape)
+            return list(zip((labels, depth), found, strict=True)), {}
 
         context.piece(PieceKey("labels", "", slab), settings, compute)
     for image in (labels, depth):

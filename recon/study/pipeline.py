@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
@@ -25,11 +25,11 @@ from deltamu.recon.study.journal import Journal, finished_pieces
 from deltamu.recon.study.lock import RunLock
 from deltamu.recon.study.plan import (
     Plan,
-    StatePlan,
     check_disk,
     device_text,
     make_plan,
     parse_memory,
+    plan_line,
     plan_text,
 )
 from deltamu.recon.study.progress import Cancel, Progress, never, silent, stop_if_asked
@@ -44,6 +44,7 @@ from deltamu.recon.study.sources import (
     source_fingerprint,
     state_plans,
 )
+from deltamu.recon.study.state_plan import StatePlan
 from deltamu.recon.study.storage import check_output, prepare_output, start_afresh
 from deltamu.recon.volumes.image import set_aside
 from deltamu.recon.volumes.volume import Volume
@@ -60,6 +61,7 @@ def run(
     memory: str | None = None,
     fresh: bool = False,
     keep_work: bool = False,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Run a study, or continue it where it stopped, and return its output folder.
 
@@ -78,6 +80,8 @@ def run(
         Start over instead of continuing.
     keep_work : bool
         Keep the line integrals after success.
+    tell : callable, optional
+        Told in one line what the run will need, before it starts.
 
     Raises
     ------
@@ -99,6 +103,7 @@ def run(
         plan = agreed_plan(output, study, plan)
         check_disk(plan, output, written_bytes=_written_bytes(output))
         keep_plan(output, study, plan)
+        tell(plan_line(plan))
         share_one_heap()
         with _threads(plan.threads):
             context = RunContext(

@@ -9,35 +9,13 @@ from typing import Any
 import psutil
 
 from deltamu.recon.errors import InputError, ResourceError
-from deltamu.recon.solvers.methods import method_cost, projections_taken
 from deltamu.recon.study.settings import Study
+from deltamu.recon.study.stage_costs import StagePlan, stage_plans
+from deltamu.recon.study.state_plan import StatePlan
+from deltamu.recon.study.study_sizes import StudySizes
 from deltamu.recon.volumes.image import storage_slab
 
-# interpreter, numpy, scipy, zarr and matplotlib, measured after their import
-BASE_BYTES = 300_000_000
-# rows beyond a slab that views shifted by some pixels show of it
-ALIGNMENT_REACH = 8
-FRAMES_PER_BLOCK = 32
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-
-
-@dataclass(frozen=True)
-class StatePlan:
-    """Size of one state: its projections (None for a volume made elsewhere) and its volume."""
-
-    name: str
-    projections: tuple[int, int, int] | None
-    volume: tuple[int, int, int]
-    voxel_size_mm: float
-
-
-@dataclass(frozen=True)
-class StagePlan:
-    """Memory and time of a stage."""
-
-    name: str
-    memory_bytes: int
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -62,7 +40,7 @@ class Plan:
     @property
     def memory_bytes(self) -> int:
         """Peak of the whole run."""
-        return max(stage.memory_bytes for stage in self.stages)
+        return _peak(self.stages)
 
     @property
     def seconds(self) -> float:
@@ -121,24 +99,30 @@ def make_plan(
     limit = memory or int(0.9 * psutil.virtual_memory().available)
     slab = storage_slab(max(state.volume[0] for state in states))
     rows = compute_rows or slab
-    while (
-        compute_rows is None
-        and rows > 1
-        and max(stage.memory_bytes for stage in _stages(study, states, rows, slab, threads)) > limit
-    ):
+    stages = stage_plans(StudySizes(study, states, rows, slab, threads))
+    while compute_rows is None and rows > 1 and _peak(stages) > limit:
         rows //= 2
-    stages = _stages(study, states, rows, slab, threads)
+        stages = stage_plans(StudySizes(study, states, rows, slab, threads))
     plan = Plan(
         states=states, slab=slab, compute_rows=rows, threads=threads, device=device, stages=stages,
         store_bytes=_store_bytes(study, states), work_bytes=_work_bytes(states), memory_limit=limit,
     )  # fmt: skip
     if plan.memory_bytes > limit:
-        worst = max(stages, key=lambda stage: stage.memory_bytes)
-        raise ResourceError(
-            f"memory: {worst.name} needs {_size(worst.memory_bytes)}, {_size(limit)} "
-            f"{'were given' if memory else 'are free'}; try --memory {_size(worst.memory_bytes, up=True)} or crop the scans"
-        )
+        _refuse(plan, given=memory is not None)
     return plan
+
+
+def _peak(stages: tuple[StagePlan, ...]) -> int:
+    return max(stage.memory_bytes for stage in stages)
+
+
+def _refuse(plan: Plan, *, given: bool) -> None:
+    worst = max(plan.stages, key=lambda stage: stage.memory_bytes)
+    raise ResourceError(
+        f"memory: the stage {worst.name} needs {_size(worst.memory_bytes)}, {_size(plan.memory_limit)} "
+        f"{'were given' if given else 'are free'}; try --memory {_size(worst.memory_bytes, up=True)}, crop the scans "
+        "(crop_rows, crop_columns) or bin them (bin = 2)"
+    )
 
 
 def check_disk(plan: Plan, output: Path, *, written_bytes: int = 0) -> None:
@@ -181,56 +165,19 @@ def plan_text(plan: Plan) -> str:
     return "\n".join(lines)
 
 
+def plan_line(plan: Plan) -> str:
+    """Return in one line what a run will need at most."""
+    worst = max(plan.stages, key=lambda stage: stage.memory_bytes)
+    return (
+        f"plan: memory {_size(plan.memory_bytes)} at most ({worst.name}) of {_size(plan.memory_limit)}, "
+        f"{plan.compute_rows} rows at a time; disk {_size(plan.store_bytes)} for results and "
+        f"{_size(plan.work_bytes)} while it runs"
+    )
+
+
 def device_text(plan: Plan) -> str:
     """Return the device of a run, and why it is that one where nobody asked for it."""
     return f"{plan.device} ({plan.device_reason})" if plan.device_reason else plan.device
-
-
-def _stages(
-    study: Study, states: tuple[StatePlan, ...], rows: int, slab: int, threads: int
-) -> tuple[StagePlan, ...]:
-    """Memory from the arrays a stage holds, time from rates measured on one core of a 2023 server."""
-    scans = [state for state in states if state.projections]
-    frame = max((s.projections[1] * s.projections[2] for s in scans if s.projections), default=0)
-    pixels = sum(s.projections[0] * s.projections[1] * s.projections[2] for s in scans if s.projections)
-    plane = max(s.volume[1] * s.volume[2] for s in states)
-    voxels = sum(s.volume[0] * s.volume[1] * s.volume[2] for s in states)
-    sinogram = max((s.projections[0] * s.projections[2] for s in scans if s.projections), default=0)
-    method = study.reconstruction.as_method()
-    # shifted views show a slice in rows beside it
-    held = rows + 2 * (method.halo + (ALIGNMENT_REACH if study.alignment.is_asked_for else 0))
-    cost = max(
-        (method_cost(method, s.projections[0], s.projections[2]).total(held) for s in scans if s.projections),
-        default=0,
-    )
-    # the inverse of the hardening is interpolated in float64, and the casing is held beside it
-    arrays = 4 if study.preprocess.hardening.method == "none" else 11
-    # voxels times views, for every projection that an iterative method takes
-    rays = sum(s.projections[0] * s.volume[0] * s.volume[1] * s.volume[2] for s in scans if s.projections)
-    imported = [s for s in states if not s.projections]
-    stages = []
-    if imported:
-        read = sum(s.volume[0] * s.volume[1] * s.volume[2] for s in imported)
-        slices = BASE_BYTES + 4 * plane * 6 * (slab + 2)
-        stages.append(StagePlan("import", slices, 3e-8 * read))
-    if scans:
-        stages += [
-            StagePlan(
-                "preprocess", BASE_BYTES + 4 * frame * (8 * FRAMES_PER_BLOCK + 120), 1.3e-7 * pixels / threads
-            ),
-            StagePlan(
-                "reconstruct",
-                BASE_BYTES + 4 * (arrays * held * sinogram + 2 * (slab + held) * plane) + cost,
-                (1.6e-7 * voxels + 3e-10 * projections_taken(method) * rays) / threads,
-            ),
-        ]
-    if study.changes:
-        level = 8 if voxels / len(states) > 4e6 else 1
-        aligned = BASE_BYTES + 4 * 6 * max(s.volume[0] for s in states) * plane // level
-        stages.append(StagePlan("register", aligned, 1e-7 * voxels))
-        stages.append(StagePlan("resample", BASE_BYTES + 4 * plane * (6 * rows + 4 * slab), 1e-7 * voxels))
-        stages.append(StagePlan("change", BASE_BYTES + 4 * plane * 10 * slab, 2e-7 * voxels))
-    return tuple(stages)
 
 
 def _store_bytes(study: Study, states: tuple[StatePlan, ...]) -> int:

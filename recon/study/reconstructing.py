@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.backend import release_freed_memory
 from deltamu.recon.preprocess.weights import open_beam_noise, ray_weights
 from deltamu.recon.solvers.engines import OWN
 from deltamu.recon.solvers.methods import reconstruct
@@ -38,6 +39,7 @@ def reconstruct_state(context: RunContext, state: ScannedState) -> str:
         for slab in range(total):
 
             def compute(slab: int = slab) -> tuple[Slabs, Mapping[str, Any]]:
+                release_freed_memory()
                 first = slab * images[0].slab
                 stop = min(first + images[0].slab, images[0].shape[0])
                 arrays = _reconstruct_in_blocks(context, state, first, stop)

@@ -155,7 +155,7 @@ def _stages(work: ScanWork, held: int, step: int) -> dict[str, int]:
     if work.picked:
         stages["center"] = known + picked + memory.center_cost(views, columns)
     if work.stripes == "auto":
-        stages["stripes"] = known + _stripe_bytes(work, step)
+        stages["stripes"] = known + scoring_bytes(views, columns, rows=work.rows, step=step)
     return stages | {"reconstruct": known + _reconstruct_bytes(work, step)}
 
 
@@ -168,9 +168,9 @@ def correcting_bytes(pixels: int) -> int:
     return FLOAT * pixels * FRAMES_PER_FILE + coming + corrected
 
 
-def _stripe_bytes(work: ScanWork, step: int) -> int:
-    views, _, columns = work.shape
-    together = min(max(step, LEAST_SCORED) + SCORE_NEIGHBOURS, work.rows)
+def scoring_bytes(views: int, columns: int, *, rows: int, step: int) -> int:
+    """Bytes that the search for stripes in `rows` rows needs, `step` of them at a time."""
+    together = min(max(step, LEAST_SCORED) + SCORE_NEIGHBOURS, rows)
     return FLOAT * views * columns * together + memory.stripe_score_cost(views, columns).total(together)
 
 

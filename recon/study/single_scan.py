@@ -26,6 +26,7 @@ from deltamu.recon.solvers.fbp import check_center
 from deltamu.recon.solvers.filters import check_filter
 from deltamu.recon.solvers.method import Method
 from deltamu.recon.study.frames_to_rows import (
+    CENTER_ROWS,
     FRAMES_PER_FILE,
     ROWS_PER_FILE,
     Stack,
@@ -33,7 +34,7 @@ from deltamu.recon.study.frames_to_rows import (
     mean_projection,
     stack_stripe_scores,
 )
-from deltamu.recon.study.from_scans import CENTER_ROWS, centering_facts
+from deltamu.recon.study.from_scans import centering_facts
 from deltamu.recon.study.plan import parse_memory
 from deltamu.recon.study.progress import Cancel, Progress, never
 from deltamu.recon.study.reconstructed_rows import ReconstructedRows

@@ -9,8 +9,8 @@ from deltamu.recon.scans.options import ScanOptions
 from deltamu.recon.scans.read import open_scan
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.study.cycled_charge import cycled_charges
-from deltamu.recon.study.plan import StatePlan
 from deltamu.recon.study.settings import Study
+from deltamu.recon.study.state_plan import StatePlan
 from deltamu.recon.volumes.read import read_volume
 from deltamu.recon.volumes.volume import Volume
 
@@ -114,7 +114,7 @@ def _state_plan(name: str, source: Source) -> StatePlan:
     if isinstance(source, Volume):
         return StatePlan(name, None, source.shape, size)
     views, rows, columns = source.shape
-    return StatePlan(name, (views, rows, columns), (rows, columns, columns), size)
+    return StatePlan(name, (views, rows, columns), (rows, columns, columns), size, source.reference_frames)
 
 
 def _check_flats_exist(scan: Scan) -> None:

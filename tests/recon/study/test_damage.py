@@ -126,14 +126,6 @@ def test_a_study_of_other_scans(said, study, scan, result, edit, capsys):
     assert {file: file.read_bytes() for file in files_of(result)} == kept
 
 
-def test_what_an_earlier_start_chose_must_fit(said, study, result, capsys):
-    """The number of rows at a time decides the memory, and a resumed run keeps it."""
-    plan = json.loads((result / "plan.json").read_text())
-    (result / "plan.json").write_text(json.dumps({**plan, "compute_rows": 4096}))
-    capsys.readouterr()
-    assert "memory: reconstruct needs" in said("run", study, "--memory", "300M", status=3)
-
-
 def test_states_that_left_the_study_are_no_results_of_it(study, scan, result, edit, capsys):
     """They are set aside, not removed: when they come back nothing is computed."""
     edit(study, "[states.only]", '[states.other]\nscan = "scan"\n[states.only]')

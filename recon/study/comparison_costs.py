@@ -1,0 +1,121 @@
+"""What the stages that compare states need at most, beside what every stage holds."""
+
+from deltamu.recon.change.registration_cost import register_cost
+from deltamu.recon.change.resampling import resample_cost
+from deltamu.recon.solvers.fbp import fbp_cost
+from deltamu.recon.study.study_sizes import StudySizes
+from deltamu.recon.volumes.image import write_cost
+
+# rows that a stage works on together where every row stands for itself, and arrays of that size
+ROWS_TOGETHER, ROW_ARRAYS = 8, 17
+# planes of float32 that work on single slices holds, in float64 and for indices
+SLICE_ARRAYS = 48
+# rows beside a layer that its profile reaches with its blur, and those that a spline asks for as well
+ROWS_BESIDE, SPLINE_ROWS = 12, 26
+# rows of a moved state that a slice reaches over where it is tilted by half a degree, per 100 columns
+TILTED_ROWS = 1
+# bytes of a voxel of the boxes whose spectra are compared, and their rows and columns
+SHELL_BYTES, SHELL_ROWS, SHELL_COLUMNS = 112, 48, 256
+# bytes of a voxel of the pellet while it is summed over bins
+SUM_BYTES = 45
+# maps (bin, row, radius) of float64 that a change holds for its three plans
+RING_MAPS = 6
+
+
+def comparison_bytes(sizes: StudySizes) -> dict[str, int]:
+    """Bytes of every stage, in the order of the run."""
+    found = {
+        "stack": _single_slices(sizes),
+        "register": _registering(sizes),
+        "resample": _resampling(sizes),
+        "layers": _labelling(sizes),
+        "scale": _single_slices(sizes),
+        "change": _subtracting(sizes),
+    }
+    if sizes.scans:
+        found["subsets"] = _subsets(sizes)
+    found["profile"] = _profiling(sizes)
+    return found | {"resolution": _resolving(sizes)}
+
+
+def comparison_seconds(sizes: StudySizes) -> dict[str, float]:
+    """Estimates from rates on one core of a 2023 server."""
+    states, changes, voxels = len(sizes.states), len(sizes.study.changes), sizes.reference.voxels
+    return {
+        "stack": 1e-7 * voxels,
+        "register": 1e-7 * voxels * states,
+        "resample": 1e-7 * voxels * states,
+        "layers": 1e-7 * voxels,
+        "scale": 5e-8 * voxels * states,
+        "change": 7e-8 * voxels * changes,
+        "subsets": 5e-8 * voxels * len(sizes.scans),
+        "profile": 5e-8 * voxels * changes,
+        "resolution": 2e-8 * voxels * states,
+    }
+
+
+def _single_slices(sizes: StudySizes) -> int:
+    return SLICE_ARRAYS * sizes.reference.plane_bytes
+
+
+def _registering(sizes: StudySizes) -> int:
+    """The mask reaches from its first to its last layer; by default from the separator to the end of the stack."""
+    layers, reference = sizes.layers, sizes.reference
+    names = sizes.study.registration.mask or (layers.separator, *layers.behind_cathode)
+    at = sorted(layers.order.index(name) for name in names)
+    rows = sum(sizes.layer_rows(name) for name in layers.order[at[0] : at[-1] + 1])
+    return register_cost(reference.volume, mask_shape=(rows, sizes.pellet_columns, sizes.pellet_columns))
+
+
+def _resampling(sizes: StudySizes) -> int:
+    slab = min(sizes.slab, sizes.reference.volume[0])
+    plane = sizes.reference.plane_bytes
+    writing = 2 * slab * plane + write_cost(slab, sizes.reference.volume[2])
+    return max(resample_cost(sizes.reference.volume).total(slab), writing)
+
+
+def _labelling(sizes: StudySizes) -> int:
+    """Depth and labels of a slab, some rows at a time."""
+    slab, plane = min(sizes.slab, sizes.reference.volume[0]), sizes.reference.plane_bytes
+    held = slab * plane * 5 // 4
+    return held + max(ROWS_TOGETHER * 7 * plane, write_cost(slab, sizes.reference.volume[2]))
+
+
+def _subtracting(sizes: StudySizes) -> int:
+    """Change, sigma and z score of a slab, some rows at a time."""
+    slab, plane = min(sizes.slab, sizes.reference.volume[0]), sizes.reference.plane_bytes
+    working = max(ROWS_TOGETHER * ROW_ARRAYS * plane, write_cost(slab, sizes.reference.volume[2]))
+    return 3 * slab * plane + working
+
+
+def _subsets(sizes: StudySizes) -> int:
+    """Line integrals of a layer's rows, their reconstruction from a subset, and that on the reference grid."""
+    reference, scan = sizes.reference, max(sizes.scans, key=lambda state: state.row_bytes)
+    rows = min(sizes.layer_rows(sizes.layers.cathode) + 2 * ROWS_BESIDE, reference.volume[0])
+    source = min(rows + SPLINE_ROWS + TILTED_ROWS * reference.volume[2] // 100, reference.volume[0])
+    subsets = sizes.study.profile.subsets
+    lines = source * scan.row_bytes * (subsets + 1) // subsets
+    computing = fbp_cost(scan.views // subsets + 1, scan.columns).total(source)
+    on_grid = (2 * source + rows) * reference.plane_bytes
+    sums = rows * reference.plane_bytes + SUM_BYTES * rows * sizes.pellet_columns**2
+    return lines + source * reference.plane_bytes + max(computing, on_grid, sums)
+
+
+def _profiling(sizes: StudySizes) -> int:
+    """Voxels counted by bin, row and radius; a slab of the pellet while it is summed."""
+    bins = sizes.layer_rows(sizes.layers.cathode) + 2 * ROWS_BESIDE
+    maps = 8 * RING_MAPS * bins * sizes.reference.volume[0] * 2 * sizes.pellet_columns
+    summed = SUM_BYTES * 2 * ROWS_TOGETHER * sizes.pellet_columns**2
+    return maps + summed + SLICE_ARRAYS * sizes.reference.plane_bytes
+
+
+def _resolving(sizes: StudySizes) -> int:
+    """Two boxes with their spectra; before that, rows from half of the views."""
+    rows = min(SHELL_ROWS, sizes.reference.volume[0])
+    box = rows * min(SHELL_COLUMNS, sizes.pellet_columns) ** 2
+    halves = [
+        rows * (state.row_bytes * 3 // 2 + state.plane_bytes)
+        + fbp_cost(state.views // 2 + 1, state.columns).total(rows)
+        for state in sizes.scans
+    ]
+    return max(SHELL_BYTES * box, 8 * box + max(halves, default=0))
