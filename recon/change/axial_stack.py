@@ -1,6 +1,6 @@
 """Place a nominal stack of layers on the mean profile along the axis."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.special import ndtr
 
+from deltamu.recon.change.columns import SLAB_ROWS
 from deltamu.recon.errors import InputError
 
 Float = NDArray[np.float64]
@@ -49,6 +50,12 @@ class AxialFit:
     cost: float
 
 
+def _planes(volume: Any) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Every slice of a volume; several are read at a time, because a chunk of a stored image holds several."""
+    for begin in range(0, volume.shape[0], SLAB_ROWS):
+        yield from enumerate(np.asarray(volume[begin : begin + SLAB_ROWS]), begin)
+
+
 def axial_profile(
     volume: Any, *, voxel_size_mm: float, axis_mm: tuple[float, float], radius_mm: float
 ) -> AxialProfile:
@@ -56,8 +63,8 @@ def axial_profile(
     y, x = (np.arange(size) * voxel_size_mm for size in volume.shape[1:])
     core = np.hypot(y[:, None] - axis_mm[0], x[None, :] - axis_mm[1]) < radius_mm
     mean, spread = np.zeros(volume.shape[0]), np.full(volume.shape[0], np.inf)
-    for row in range(volume.shape[0]):
-        values = np.asarray(volume[row], np.float64)[core]
+    for row, plane in _planes(volume):
+        values = plane[core].astype(np.float64)
         values = values[np.isfinite(values)]
         if values.size > 10:
             mean[row] = values.mean()

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from deltamu.recon.errors import InputError
 
 Float = NDArray[np.float64]
-SLAB_ROWS = 16
+# as many as a chunk of a stored image holds
+SLAB_ROWS = 32
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,12 +14,12 @@ from deltamu.recon.change.profile_shape import Estimate, profile_shape
 from deltamu.recon.change.significance import ScoreCounts, Significance, count_scores, significant_voxels
 from deltamu.recon.change.transport import compare_transport
 from deltamu.recon.errors import InputError
+from deltamu.recon.study.row_blocks import chunk_blocks
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.view_subsets import layer_rows
 from deltamu.recon.volumes.open import open_image
 
 Float = NDArray[np.float64]
-ROWS_AT_A_TIME = 16
 # of the pellet's radius: the rim itself is left out
 SCORE_RADIUS = 0.95
 # voxels beside a face, where what interpolation leaves of the step is no noise
@@ -103,8 +103,7 @@ def _layer_scores(context: RunContext, change: str, stack: LayerStack, name: str
     ends = np.concatenate([near, far]) * layer.side / voxel
     first, stop = max(int(ends.min()), 0), min(int(ends.max()) + 2, z_score.shape[0])
     counts = count_scores(np.empty(0))
-    for begin in range(first, stop, ROWS_AT_A_TIME):
-        part = slice(begin, min(begin + ROWS_AT_A_TIME, stop))
+    for part in chunk_blocks(first, stop):
         along = np.arange(part.start, part.stop)[:, None] * voxel * layer.side
         inside = (along > near + FACE_ROWS * voxel) & (along < far - FACE_ROWS * voxel)
         counts = counts + count_scores(z_score[part][:, chosen][inside])
@@ -131,7 +130,7 @@ def casing_floor(
     delta_mu = open_image(context.store / "changes" / change / "delta_mu")
     first, stop = layer_rows(plan)
     means = []
-    for begin in range(first, stop, ROWS_AT_A_TIME):
-        slab = delta_mu[slice(begin, min(begin + ROWS_AT_A_TIME, stop))][:, ring]
+    for part in chunk_blocks(first, stop):
+        slab = delta_mu[part][:, ring]
         means += [float(row[np.isfinite(row)].mean(dtype=float)) for row in slab if np.isfinite(row).any()]
     return float(np.sqrt(np.mean(np.square(means)))) if means else None

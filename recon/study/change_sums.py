@@ -6,12 +6,12 @@ from numpy.typing import NDArray
 from deltamu.recon.change.profile_plan import ProfilePlan
 from deltamu.recon.change.profile_sums import ProfileSums, empty_sums, slab_sums
 from deltamu.recon.study.comparison import state_image
+from deltamu.recon.study.row_blocks import chunk_blocks
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.view_subsets import layer_rows
 from deltamu.recon.volumes.open import open_image
 
 Float = NDArray[np.float64]
-ROWS_AT_A_TIME = 16
 
 
 def change_sums(context: RunContext, change: str, plan: ProfilePlan) -> ProfileSums:
@@ -20,9 +20,8 @@ def change_sums(context: RunContext, change: str, plan: ProfilePlan) -> ProfileS
     delta_mu, sigma = (open_image(group / name) for name in ("delta_mu", "sigma"))
     sums = empty_sums(plan)
     first, stop = layer_rows(plan)
-    for begin in range(first, stop, ROWS_AT_A_TIME):
-        rows = slice(begin, min(begin + ROWS_AT_A_TIME, stop))
-        sums = sums + slab_sums(plan, begin, delta_mu[rows], sigma[rows])
+    for rows in chunk_blocks(first, stop):
+        sums = sums + slab_sums(plan, rows.start, delta_mu[rows], sigma[rows])
     return sums
 
 
@@ -31,7 +30,6 @@ def state_means(context: RunContext, state: str, plan: ProfilePlan) -> Float:
     image = state_image(context, state)
     sums = empty_sums(plan)
     first, stop = layer_rows(plan)
-    for begin in range(first, stop, ROWS_AT_A_TIME):
-        rows = slice(begin, min(begin + ROWS_AT_A_TIME, stop))
-        sums = sums + slab_sums(plan, begin, np.asarray(image[rows]), rings=False)
+    for rows in chunk_blocks(first, stop):
+        sums = sums + slab_sums(plan, rows.start, np.asarray(image[rows]), rings=False)
     return sums.mean

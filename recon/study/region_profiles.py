@@ -20,13 +20,13 @@ from deltamu.recon.change.regions import (
 )
 from deltamu.recon.change.uncertainty import StateNoise, open_beam_readout_variance, subset_variance
 from deltamu.recon.errors import InputError
+from deltamu.recon.study.row_blocks import chunk_blocks
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.systematics import Systematics
 from deltamu.recon.study.view_subsets import layer_rows
 from deltamu.recon.volumes.open import open_image
 
 Float = NDArray[np.float64]
-ROWS_AT_A_TIME = 16
 
 
 def plan_regions(context: RunContext, plan: ProfilePlan) -> RegionLayout:
@@ -65,9 +65,8 @@ def measure_regions(
     delta_mu = open_image(context.store / "changes" / change / "delta_mu")
     sums = empty_region_sums(plan, layout)
     first, stop = layer_rows(plan)
-    for begin in range(first, stop, ROWS_AT_A_TIME):
-        rows = slice(begin, min(begin + ROWS_AT_A_TIME, stop))
-        sums = sums + region_slab_sums(plan, layout, begin, delta_mu[rows])
+    for rows in chunk_blocks(first, stop):
+        sums = sums + region_slab_sums(plan, layout, rows.start, delta_mu[rows])
     return region_means(sums, layout)
 
 
