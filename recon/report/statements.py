@@ -47,6 +47,7 @@ def statements(content: ReportContent) -> tuple[Statement, ...]:
             _registration(content),
             _edges(content),
             _noise(content),
+            _errors(content),
             _self_difference(content),
             _region(content),
             _lithium(content),
@@ -141,7 +142,26 @@ def _noise(content: ReportContent) -> Statement:
         "Noise",
         "σ of every voxel holds counting noise, the noise of the open beam, which is the same in every "
         "view and does not "
-        f"average out, and the smoothing by resampling.{floor}",
+        f"average out, the smoothing by resampling, and what interpolation leaves of edges sharper than the voxels.{floor}",
+    )
+
+
+def _errors(content: ReportContent) -> Statement:
+    """Which terms the errors of means and of the charge hold."""
+    kinds = {content.change(change).get("error_kind") for change in content.changes}
+    if not any(kinds):
+        return Statement("Errors of means", "")
+    counting = (
+        "the scatter of subsets of the views, with the open beam that they share added"
+        if "views" in kinds
+        else "the scatter of sectors of the pellet, because the views are not at hand"
+    )
+    return Statement(
+        "Errors of means",
+        f"Counting noise from {counting}; the registration along the axis; the interpolation. The mean of the layer, "
+        "peak depth, centre, front and share also hold the place of depth 0 (its fit, and its shift by the blur before the "
+        "logarithm) and what another blur of the same width would do. The charge has the lines of its budget. All "
+        "are one standard error.",
     )
 
 

@@ -39,7 +39,7 @@ def profile_facts(
         "peak_depth_standard_error_mm": peak.depth_standard_error_mm,
         "depth_zero_standard_error_mm": errors.surface_sigma_mm,
         "eroded_bins": int(np.count_nonzero(plan.eroded)),
-        "error_kind": profile.error_kind,
+        "error_kind": profile.error_kind if errors.regional else "sectors",
         "uneroded": whole,
     }
 
