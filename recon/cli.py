@@ -213,6 +213,11 @@ def _add_scan_options(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE",
         help="an option of the reader as in study.toml, for example pixel_size_mm=0.0135",
     )  # fmt: skip
+    parser.add_argument(
+        "--like",
+        metavar="STUDY:STATE",
+        help="correct the scan as this state of study.toml (dose, scatter, line spread, hardening)",
+    )
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -313,7 +318,7 @@ def _recon(options: argparse.Namespace) -> int:
         text = reconstruct_scan(
             options.scan, options.output, settings=_key_values(options.set), method=method, center=options.center,
             stripes=options.stripes, rows=options.rows, progress=progress, memory=options.memory, tell=_tell_plan,
-            cancel=cancel,
+            cancel=cancel, like=options.like,
         )  # fmt: skip
     print(text)
     return 0
@@ -328,7 +333,10 @@ def _center(options: argparse.Namespace) -> int:
 
     print(
         report_center(
-            options.scan, picture=options.output or Path("center.png"), settings=_key_values(options.set)
+            options.scan,
+            picture=options.output or Path("center.png"),
+            settings=_key_values(options.set),
+            like=options.like,
         )
     )
     return 0

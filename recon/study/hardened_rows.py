@@ -12,6 +12,7 @@ from deltamu.recon.scans.scan import Scan
 from deltamu.recon.solvers.casing import casing_line_integrals
 from deltamu.recon.study.aligning import Alignment
 from deltamu.recon.study.checkpoint import PieceKey
+from deltamu.recon.study.frames_to_rows import Stack
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.run_context import RunContext, Slabs
 from deltamu.recon.study.settings import Study
@@ -96,7 +97,7 @@ def _casing(context: RunContext, state: TurnedState, stored: BlockArray) -> Arra
     radius, shifts = context.study.layers.radius_mm, state.alignment.column_px
 
     def compute() -> tuple[Slabs, Mapping[str, Any]]:
-        mean = _block_means(stored)
+        mean = block_means(stored)
         casing = casing_line_integrals(
             shifted_columns(mean, -shifts) if np.any(shifts) else mean,
             state.scan.angles, center=state.center, pixel_size_mm=state.pixel_size_mm, radius_mm=radius,
@@ -112,7 +113,8 @@ def _casing(context: RunContext, state: TurnedState, stored: BlockArray) -> Arra
     return np.asarray(kept[:, :, :], np.float32)
 
 
-def _block_means(stored: BlockArray) -> Array:
+def block_means(stored: Stack) -> Array:
+    """Mean of every `CASING_ROWS` rows of a stack, (angle, block, column)."""
     rows = stored.shape[1]
     means = [
         stored[:, first : min(first + CASING_ROWS, rows), :].mean(axis=1, dtype=np.float64)

@@ -1,5 +1,6 @@
 """A volume that is reconstructed where it is read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +28,8 @@ class ReconstructedRows(PlanesOnDemand):
     gains : (row, column) array or None
         Errors of the pixels' gains, which are taken out of every view.
     progress : Progress
+    linear : callable, optional
+        Undoes the hardening of rows of which the first is its second argument.
     """
 
     stack: Stack
@@ -34,6 +37,7 @@ class ReconstructedRows(PlanesOnDemand):
     step: int
     gains: Array | None
     progress: Progress
+    linear: Callable[[Array, int], Array] | None = None
     _latest: dict[int, Array] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -70,6 +74,8 @@ class ReconstructedRows(PlanesOnDemand):
         if self.gains is not None:
             # what the stack holds stays as it is
             rows = rows - self.gains[low:high]
+        if self.linear is not None:
+            rows = self.linear(rows, low)
 
         def tell(done: int, most: int) -> None:
             """Count a row as done in proportion to its steps; the last one when it is written."""

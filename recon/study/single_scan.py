@@ -25,6 +25,7 @@ from deltamu.recon.solvers.engines import check_engine
 from deltamu.recon.solvers.fbp import check_center
 from deltamu.recon.solvers.filters import check_filter
 from deltamu.recon.solvers.method import Method
+from deltamu.recon.study.corrected_like import read_example, with_example
 from deltamu.recon.study.frames_to_rows import (
     CENTER_ROWS,
     FRAMES_PER_FILE,
@@ -80,6 +81,7 @@ def reconstruct_scan(
     memory: str | None = None,
     tell: Callable[[str], None] = lambda text: None,
     cancel: Cancel = never,
+    like: str | None = None,
 ) -> str:
     """Reconstruct one scan to a volume on disk and return a line that says what was done.
 
@@ -103,6 +105,9 @@ def reconstruct_scan(
         Told in one line what the run will need, before it starts.
     cancel : callable, optional
         Asked between blocks of frames, blocks of rows and iterations whether to stop.
+    like : str, optional
+        "study.toml:state": corrected as this state of a study would be (dose, scattered background, tail of the line
+        spread, hardening), with its options of the reader.
 
     Raises
     ------
@@ -114,7 +119,8 @@ def reconstruct_scan(
         If `cancel` said so.
     """
     check_engine(method.engine)
-    scan = scan_with_options(path, settings)
+    example = read_example(like)
+    scan = scan_with_options(path, with_example(settings, example))
     if scan.pixel_size_mm is None:
         raise InputError(f"{path}: the pixel size is not in the files; give it with --set pixel_size_mm=…")
     check_target(output)
@@ -132,7 +138,7 @@ def reconstruct_scan(
     scan.check()
     tell(plan.text)
     with _stack(scan, kept, output, staged=plan.staged) as stack, naming(str(path)):
-        correction = prepare_correction(scan)
+        correction = prepare_correction(scan) if example is None else example.correction(scan)
         scan.forget_references()
         release_freed_memory()
         chosen = correct_scan(scan, correction, stack, rows=kept, picked=picked, dose=dose, progress=told)
@@ -146,8 +152,13 @@ def reconstruct_scan(
         )
         striped = _has_stripes(stripes, stack, correction, rows=kept, step=plan.step)
         gains = gain_pattern(mean_projection(stack)) if striped else None
+        linear = None
+        if example is not None:
+            linear = example.linearisation(
+                stack, scan.angles, center=center, pixel_size_mm=scan.pixel_size_mm
+            )
         release_freed_memory()
-        volume = ReconstructedRows(stack, solver, plan.step, gains, told)
+        volume = ReconstructedRows(stack, solver, plan.step, gains, told, linear)
         write_volume(output, Volume(volume, scan.pixel_size_mm, "cm^-1", "attenuation"))
     size = " × ".join(map(str, volume.shape))
     return f"{output}: {size} voxels of {scan.pixel_size_mm * 1e3:g} µm in cm⁻¹ by {method.title}, centre {center:.2f} px"
@@ -186,19 +197,22 @@ def _has_stripes(mode: StripeMode, stack: Stack, correction: Correction, *, rows
     return judge_stripes(stack_stripe_scores(stack, correction, rows=rows, step=step)).detected
 
 
-def report_center(path: Path, *, picture: Path, settings: Mapping[str, Any]) -> str:
+def report_center(path: Path, *, picture: Path, settings: Mapping[str, Any], like: str | None = None) -> str:
     """Find the centre of a scan, draw the candidates, and return them as lines.
+
+    `like` is as for `reconstruct_scan`; hardening, which moves no centre, is left.
 
     Raises
     ------
     InputError
         If the scan or an option is wrong.
     """
-    scan = scan_with_options(path, settings)
+    example = read_example(like)
+    scan = scan_with_options(path, with_example(settings, example))
     scan.check()
     rows = _spread_rows(slice(0, scan.shape[1]))
     with naming(str(path)):
-        correction = prepare_correction(scan)
+        correction = prepare_correction(scan) if example is None else example.correction(scan)
         nothing = np.empty((scan.shape[0], 0, scan.shape[2]), np.float32)
         line_integrals = correct_scan(scan, correction, nothing, rows=slice(0, 0), picked=rows)
         result = find_center(line_integrals, scan.angles)
