@@ -1,7 +1,7 @@
 """Memory of a registration."""
 
 # arrays of the part that a mask covers, full resolution: both volumes, weights, and what the fit derives from them
-FINE_ARRAYS = 12
+FINE_ARRAYS = 15
 # both volumes and the mask at half resolution and coarser
 COARSE_ARRAYS = 3
 # voxels around a mask on each side: rim, smoothing, gradients, small corrections

@@ -9,7 +9,7 @@ READ_BYTES = 6
 SAMPLED_VIEWS = 24
 SAMPLE_ARRAYS = 7
 # arrays of the size of the flats while they are combined
-FLAT_ARRAYS = 7
+FLAT_ARRAYS = 5
 # maps (row, column) of a correction: dark, flat, its inverse, counts, noise of spots, corners
 CORRECTION_MAPS = 8
 # frames that a thread works on while it turns one into line integrals

@@ -5,9 +5,10 @@ from deltamu.recon.change.resampling import resample_cost
 from deltamu.recon.solvers.fbp import fbp_cost
 from deltamu.recon.study.study_sizes import StudySizes
 from deltamu.recon.volumes.image import write_cost
+from deltamu.recon.volumes.pyramid import CHUNK_ROWS
 
 # rows that a stage works on together where every row stands for itself, and arrays of that size
-ROWS_TOGETHER, ROW_ARRAYS = 8, 17
+ROWS_TOGETHER, ROW_ARRAYS = 8, 6
 # planes of float32 that work on single slices holds, in float64 and for indices
 SLICE_ARRAYS = 48
 # rows beside a layer that its profile reaches with its blur, and those that a spline asks for as well
@@ -15,7 +16,7 @@ ROWS_BESIDE, SPLINE_ROWS = 12, 26
 # rows of a moved state that a slice reaches over where it is tilted by half a degree, per 100 columns
 TILTED_ROWS = 1
 # bytes of a voxel of the boxes whose spectra are compared, and their rows and columns
-SHELL_BYTES, SHELL_ROWS, SHELL_COLUMNS = 112, 48, 256
+SHELL_BYTES, SHELL_ROWS, SHELL_COLUMNS = 118, 48, 256
 # bytes of a voxel of the pellet while it is summed over bins
 SUM_BYTES = 45
 # maps (bin, row, radius) of float64 that a change holds for its three plans
@@ -29,7 +30,7 @@ def comparison_bytes(sizes: StudySizes) -> dict[str, int]:
         "register": _registering(sizes),
         "resample": _resampling(sizes),
         "layers": _labelling(sizes),
-        "scale": _single_slices(sizes),
+        "scale": _scaling(sizes),
         "change": _subtracting(sizes),
     }
     if sizes.scans:
@@ -58,6 +59,13 @@ def _single_slices(sizes: StudySizes) -> int:
     return SLICE_ARRAYS * sizes.reference.plane_bytes
 
 
+def _scaling(sizes: StudySizes) -> int:
+    """Chunks of two states, those before still held while they are read."""
+    return (
+        _single_slices(sizes) + 4 * min(CHUNK_ROWS, sizes.reference.volume[0]) * sizes.reference.plane_bytes
+    )
+
+
 def _registering(sizes: StudySizes) -> int:
     """The mask reaches from its first to its last layer; by default from the separator to the end of the stack."""
     layers, reference = sizes.layers, sizes.reference
@@ -77,15 +85,16 @@ def _resampling(sizes: StudySizes) -> int:
 def _labelling(sizes: StudySizes) -> int:
     """Depth and labels of a slab, some rows at a time."""
     slab, plane = min(sizes.slab, sizes.reference.volume[0]), sizes.reference.plane_bytes
-    held = slab * plane * 5 // 4
-    return held + max(ROWS_TOGETHER * 7 * plane, write_cost(slab, sizes.reference.volume[2]))
+    held = slab * plane * 3 // 2
+    working = (ROWS_TOGETHER * ROW_ARRAYS + SLICE_ARRAYS) * plane
+    return held + max(working, write_cost(slab, sizes.reference.volume[2]))
 
 
 def _subtracting(sizes: StudySizes) -> int:
-    """Change, sigma and z score of a slab, some rows at a time."""
+    """Two states with their sigma; change, sigma and z score of a slab, computed some rows at a time."""
     slab, plane = min(sizes.slab, sizes.reference.volume[0]), sizes.reference.plane_bytes
-    working = max(ROWS_TOGETHER * ROW_ARRAYS * plane, write_cost(slab, sizes.reference.volume[2]))
-    return 3 * slab * plane + working
+    reading = 4 * slab * plane + ROWS_TOGETHER * ROW_ARRAYS * plane
+    return 3 * slab * plane + max(reading, write_cost(slab, sizes.reference.volume[2]))
 
 
 def _subsets(sizes: StudySizes) -> int:

@@ -15,10 +15,10 @@ from deltamu.recon.study.study_sizes import StudySizes
 from deltamu.recon.volumes.image import write_cost
 
 # interpreter and libraries after their import, what threads keep, and what a run leaves from stage to stage
-BASE_BYTES = 215_000_000
+BASE_BYTES = 240_000_000
 # figures with their canvas and fonts: of states, and of changes; and the largest box that a picture of the cell in
 # space is drawn from
-FIGURE_BYTES, CHANGE_FIGURE_BYTES, PICTURE_VOXELS = 60_000_000, 240_000_000, 40_000_000
+FIGURE_BYTES, CHANGE_FIGURE_BYTES, PICTURE_VOXELS = 60_000_000, 250_000_000, 40_000_000
 # arrays of the size of the line integrals that are held while the hardening is undone
 HARDENING_ARRAYS = 7
 # slices beside a slab that an imported volume is read with, and arrays of their size
