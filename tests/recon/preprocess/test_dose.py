@@ -1,5 +1,8 @@
 """Dose of each frame: by air, by a monitor, by an inert part; and what the zeroth moment says of it."""
 
+from pathlib import Path
+
+import h5py
 import numpy as np
 import pytest
 
@@ -75,6 +78,22 @@ def test_a_dose_file(tmp_path, text):
 def test_wrong_input_is_named(scan, options, message):
     with pytest.raises(InputError, match=message):
         prepare_correction(scan, **options)
+
+
+def test_a_dataset_of_the_scan(tmp_path):
+    """One number per frame, of which the file says what it shows: open beam, dark, three views, open beam."""
+    path = tmp_path / "scan.nxs"
+    with h5py.File(path, "w") as file:
+        file["entry/control/data"] = [3.0, 9.0, 2.0, 4.0, 6.0, 5.0]
+        file["entry/instrument/detector/image_key"] = [1, 2, 0, 0, 0, 1]
+        file["views"] = [2.0, 4.0, 6.0]
+    frames, views = (Path(f"{path}::{name}") for name in ("entry/control/data", "views"))
+    np.testing.assert_allclose(read_dose_file(frames, 3, reference=None), [0.5, 1.0, 1.5])
+    np.testing.assert_allclose(read_dose_file(views, 3, reference=2.0), [1.0, 2.0, 3.0])
+    with pytest.raises(InputError, match="found 3 values, expected 4 with"):
+        read_dose_file(views, 4, reference=None)
+    with pytest.raises(InputError, match="'nothing' cannot be read"):
+        read_dose_file(Path(f"{path}::nothing"), 3, reference=None)
 
 
 def test_wrong_files_are_named(tmp_path):
