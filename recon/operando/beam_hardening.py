@@ -46,9 +46,10 @@ class Linearisation:
         Parameters
         ----------
         transmission : (..., strip or row, row or column) array
+            NaN where nothing was seen, which stays.
         casing : array that broadcasts to it
         """
-        seen = np.maximum(transmission, _DARKEST)
+        seen = np.where(np.isnan(transmission), 1.0, np.maximum(transmission, _DARKEST))
         line, slope = linearise(-np.log(seen), self.hardening, inert=casing)
         linear = np.exp(-line.astype(np.float64))
         # what is darker than any depth goes on in a straight line

@@ -56,13 +56,14 @@ def run_series_demo(
     design = simulate_series(folder, kind=kind, seed=seed, progress=progress, cancel=cancel)
     write_text(folder / "series.toml", series_toml(design))
     output = run_series(
-        read_series_study(folder / "series.toml"), progress=progress, cancel=cancel, fresh=fresh
+        read_series_study(folder / "series.toml"), progress=progress, cancel=cancel, fresh=fresh, report=False
     )
     summary = json.loads((output / "summary.json").read_text(encoding="utf-8"))
     truth = json.loads((folder / "truth" / "truth.json").read_text(encoding="utf-8"))
     summary["truth"] = compare(summary, output, truth)
     write_json(output / "summary.json", summary)
     write_series_report(output)
+    progress("report", "", 1, 1)
     return "\n".join([*outcome(summary), f"report: {output / 'report.html'}"])
 
 

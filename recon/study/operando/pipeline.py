@@ -35,7 +35,12 @@ _MEASURED_PIXELS_PER_S = 60e6
 
 
 def run_series(
-    study: SeriesStudy, *, progress: Progress = silent, cancel: Cancel = never, fresh: bool = False
+    study: SeriesStudy,
+    *,
+    progress: Progress = silent,
+    cancel: Cancel = never,
+    fresh: bool = False,
+    report: bool = True,
 ) -> Path:
     """Run a series, or continue it where it stopped, and return its output folder.
 
@@ -48,6 +53,8 @@ def run_series(
         Asked between pieces; when it says yes the run stops and keeps what is finished.
     fresh : bool
         Start over instead of continuing.
+    report : bool
+        Draw the figures and write report.html; otherwise `write_series_report` does it later.
 
     Raises
     ------
@@ -70,6 +77,9 @@ def run_series(
         # frames are worked on in parallel, each by one thread
         with threadpool_limits(limits={"blas": 1}):
             _run_stages(study, sources, output, progress, cancel)
+            if report:
+                write_series_report(output)
+                progress("report", "", 1, 1)
     return output
 
 
@@ -138,10 +148,9 @@ def _run_stages(
     analysis = analyse(run, profiles, facts, sources.cycling)
     progress("analysis", "", 1, 1)
     write_series_results(run, sources, facts, analysis, bounds)
-    write_series_report(output)
     if study.report.film:
         write_bytes(output / "figures" / "film.gif", draw_film(load_series_content(output)))
-    progress("report", "", 1, 1)
+        progress("film", "", 1, 1)
 
 
 def _settings_hash(study: SeriesStudy, sources: Sources) -> str:

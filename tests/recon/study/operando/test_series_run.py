@@ -6,16 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from deltamu.recon.cli import main
 from deltamu.recon.errors import Cancelled, InputError
+from deltamu.recon.report.operando.content import load_series_content
+from deltamu.recon.report.operando.tables import corrections_table
+from deltamu.recon.simulate.operando.designs import find_design
+from deltamu.recon.simulate.operando.series_files import make_camera
 from deltamu.recon.study.operando.pipeline import check_series, run_series
 from deltamu.recon.study.operando.settings import read_series_study
 
 
-def run(folder: Path, **options) -> Path:
-    return run_series(read_series_study(folder / "series.toml"), **options)
+def run(folder: Path, *, report: bool = False, **options) -> Path:
+    return run_series(read_series_study(folder / "series.toml"), report=report, **options)
 
 
 def edit(folder: Path, old: str, new: str) -> None:
@@ -52,7 +57,7 @@ def test_the_whole_chain_and_its_continuation(series):
         with pytest.raises(Cancelled):
             run(series, cancel=after(limit))
     stages: list[str] = []
-    output = run(series, progress=lambda stage, *rest: stages.append(stage))
+    output = run(series, report=True, progress=lambda stage, *rest: stages.append(stage))
     assert stages[-1] == "report"
     stopped = arrays_of(output)
     edit(series, "name =", 'output = "again"\nname =')
@@ -177,3 +182,34 @@ def test_a_clock_that_is_wrong_by_a_quarter_of_an_hour_is_doubted(series, offset
         lower = float(told[0].split("lower by ")[1].rstrip(")"))
         # the knee of noisy lithium
         assert lower == pytest.approx(900, abs=240)
+
+
+@pytest.mark.slow
+def test_corrections_for_a_real_beam_are_read_and_recorded(series):
+    """Frames behind a grid, hardening without the sleeve: as settings, in the summary and in the report."""
+    camera = make_camera(find_design("interlayer", seed=3), seed=3)
+    for kind, frames in camera.grid_frames(3).items():
+        (series / "grid" / kind).mkdir(parents=True)
+        for number, frame in enumerate(frames):
+            tifffile.imwrite(series / "grid" / kind / f"g_{number}.tif", frame)
+    edit(series, "[layers]", "[layers]\ncasing_mm = [6.5]")
+    edit(series, "[series]", '[series]\nblack_body = "grid"')
+    edit(series, "wavelength_angstrom = 2.6", "wavelength_angstrom = 3.0")
+    tables = '[preprocess.scatter]\nmethod = "black_body"\n\n[preprocess.hardening]\nmethod = "spectrum"\n\n'
+    edit(series, "[series]", tables + "[series]")
+    output = run(series)
+    summary = summary_of(output)
+    facts = summary["correction_facts"]
+    # this beam does not scatter: behind a dot there is the noise of a few counts only
+    assert abs(facts["background_percent"]) < 0.3
+    # 1.5 mm of PEEK on either side, 2.30 per cm: 0.93 along the chord that grazes the pellet
+    assert facts["casing_line_integral"] == pytest.approx(2.303 * 2 * (0.65**2 - 0.5**2) ** 0.5, rel=0.03)
+    # physics.md A5: 10 mm of Li6PS5Cl look 14 % too thin at 3 Å, the steel around it, shorter in depth, less
+    assert -16 < facts["hardening_uncorrected_percent"] < -5
+    assert "black-body grid" in summary["corrections"]["scatter"]
+    assert "casing left out first" in summary["corrections"]["hardening"]
+    rows = corrections_table(load_series_content(output)).rows
+    assert any("off by -" in row[1] for row in rows)
+    edit(series, 'method = "black_body"', 'method = "uniform"\nfraction = 0.02')
+    with pytest.raises(InputError, match=r"goes with series\.black_body"):
+        run(series)
