@@ -181,7 +181,7 @@ def test_one_state_without_changes(make_study: MakeStudy) -> None:
     folder = change_summary(make_study(), alone)
     _, checker = read_page(folder, figures=True)
     assert "1 state" in checker.text
-    assert len(checker.references) == 2  # states and centres
+    assert len(checker.references) == 3  # states, their resolution, and centres
 
 
 def test_a_state_reconstructed_elsewhere(make_study: MakeStudy) -> None:
