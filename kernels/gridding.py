@@ -229,9 +229,10 @@ def grid_backproject(
         )
     slices = sinograms.shape[1]
     if array_module(sinograms) is not np:
-        return gridding_cuda.grid_backproject(
+        result: NDArray[np.float32] = gridding_cuda.grid_backproject(
             plan, sinograms, response, repeat_edge=repeat_edge, out=out, progress=progress
         )
+        return result
     if out is None:
         out = np.empty((slices, plan.size, plan.size), np.float32)
     multipliers = np.ascontiguousarray(response, np.float32)

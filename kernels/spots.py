@@ -33,7 +33,8 @@ def local_median(frames: NDArray[np.floating], *, size: int = 3) -> Float32:
         spots_cuda.local_median(stack, size=size, out=result)
     else:
         _cpu.local_median(stack, size, result)
-    return result.reshape(np.shape(frames))
+    found: Float32 = result.reshape(np.shape(frames))
+    return found
 
 
 def running_median(lines: NDArray[np.floating], *, window: int) -> Float32:
@@ -54,7 +55,8 @@ def running_median(lines: NDArray[np.floating], *, window: int) -> Float32:
         spots_cuda.running_median(flat, window=window, out=result)
     elif flat.size:
         _cpu.running_median(flat, window, result)
-    return result.reshape(array.shape)
+    found: Float32 = result.reshape(array.shape)
+    return found
 
 
 def find_spots(

@@ -77,10 +77,11 @@ def tv_proximal(
     planes = _checked_support(support, source)
     strength = strength or float(np.finfo(np.float32).tiny)
     if xp is not np:
-        return tv_cuda.tv_proximal(
+        result: Array = tv_cuda.tv_proximal(
             source, strength, threshold=threshold, planar=planar, bounds=(lower, upper), support=planes, dual=dual,
             iterations=iterations,
         )  # fmt: skip
+        return result
     out, point = np.empty_like(source), np.empty_like(dual)
     _cpu.tv_proximal(source, strength, threshold, planar, lower, upper, planes, dual, point, iterations, out)
     return out

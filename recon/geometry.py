@@ -97,7 +97,8 @@ def _matrix_from_vector(vector_zyx: Float) -> Float:
     # rows and columns in (z, y, x): w x r with w = (x, y, z)
     cross = np.array([[0.0, x, -y], [-x, 0.0, z], [y, -z, 0.0]])
     half = np.sinc(angle / (2 * np.pi))
-    return np.eye(3) + np.sinc(angle / np.pi) * cross + 0.5 * half**2 * (cross @ cross)
+    result: Float = np.eye(3) + np.sinc(angle / np.pi) * cross + 0.5 * half**2 * (cross @ cross)
+    return result
 
 
 def _vector_from_matrix(matrix: Float) -> Float:

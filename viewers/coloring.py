@@ -40,7 +40,7 @@ def colored(
     index = np.clip(np.rint(place), 0, len(table) - 1).astype(np.intp)
     if hidden is not None:
         index[hidden] = len(table) // 2
-    pixels = table[index]
+    pixels: Pixels = table[index]
     pixels[~np.isfinite(values)] = MISSING
     return pixels
 

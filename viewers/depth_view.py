@@ -128,7 +128,10 @@ class DepthView:
     def _slice(self, change: str, depth_mm: float) -> NDArray[np.float32]:
         """Change at a depth, flattened along the layer and averaged over a bin, (y, x) of the pellet."""
         edges = np.array([depth_mm - 0.5 * self.bin_mm, depth_mm + 0.5 * self.bin_mm])
-        return flattened_slices(self.content, change, self.frame, edges_mm=edges).values[0]
+        result: NDArray[np.float32] = flattened_slices(
+            self.content, change, self.frame, edges_mm=edges
+        ).values[0]
+        return result
 
     def _edges(self) -> Float:
         """Edges of the bins; one of them is 0, as in the plan of the study."""

@@ -17,7 +17,8 @@ def sample(levels: tuple[Any, ...]) -> NDArray[Any]:
     rows = max(1, LARGEST_SAMPLE // max(1, coarsest.size // coarsest.shape[0]))
     first = max(0, (coarsest.shape[0] - rows) // 2)
     values = np.asarray(coarsest[first : first + rows])
-    return values[np.isfinite(values)]
+    result: NDArray[Any] = values[np.isfinite(values)]
+    return result
 
 
 def grey_limits(levels: tuple[Any, ...]) -> tuple[float, float]:

@@ -93,7 +93,8 @@ class TrialSlices:
             shifted(sinogram, middle - self.center_of_row(index, options)), self.scan.angles, center=middle,
             pixel_size_mm=self.pixel_size_mm, filter=options.filter,
         )  # fmt: skip
-        return volume[0]
+        result: Array = volume[0]
+        return result
 
     def center_of_row(self, index: int, options: TrialOptions) -> float:
         """Column of the axis at a row, from the centre at the middle row and the tilt."""

@@ -207,7 +207,8 @@ def _arm(level: Volume, side: _Side, inside: NDArray[np.bool_]) -> Float:
     there = _shifted(level, side)[inside].astype(np.float64)
     fall = here - there
     arm = np.divide(here, fall, out=np.full(here.shape, 0.5), where=fall > 0)
-    return np.clip(arm, LEAST_ARM, 1.5)
+    result: Float = np.clip(arm, LEAST_ARM, 1.5)
+    return result
 
 
 def _shifted(values: NDArray[Any], side: _Side, fill: float = 0) -> NDArray[Any]:
@@ -261,7 +262,8 @@ class _Field:
         found = np.stack(
             [ndimage.map_coordinates(part, points, order=1, mode="nearest") for part in self.normal]
         ).astype(np.float64)
-        return found / np.maximum(np.linalg.norm(found, axis=0), np.finfo(np.float32).tiny)
+        result: Float = found / np.maximum(np.linalg.norm(found, axis=0), np.finfo(np.float32).tiny)
+        return result
 
 
 def _field(potential: Float, inside: NDArray[np.bool_], sides: list[_Side]) -> _Field:

@@ -40,7 +40,8 @@ class RegionLayout:
     @property
     def patches(self) -> int:
         """Number of patches."""
-        return self.member.shape[1]
+        result: int = self.member.shape[1]
+        return result
 
     def mask(self, name: str) -> Mask:
         """(y, x) mask of a region."""

@@ -69,7 +69,7 @@ def _score_covariance(scores: Float) -> Float:
     How much neighbours add is one number for all parameters: a parameter that one small feature determines has
     too few cubes to tell.
     """
-    alone = np.einsum("zyxi,zyxj->ij", scores, scores)
+    alone: Float = np.einsum("zyxi,zyxj->ij", scores, scores)
     if not np.all(np.diag(alone) > 0):
         return alone
     together = scores
@@ -77,7 +77,7 @@ def _score_covariance(scores: Float) -> Float:
         edges = [(1, 1) if k == axis else (0, 0) for k in range(4)]
         padded = np.pad(together, edges)
         here = np.arange(1, padded.shape[axis] - 1)
-        together = sum(padded.take(here + step, axis) for step in (-1, 0, 1))
+        together = padded.take(here - 1, axis) + padded.take(here, axis) + padded.take(here + 1, axis)
     shared = np.einsum("zyxi,zyxi->i", scores, together) / np.diag(alone)
     covariance: Float = alone * max(1.0, float(np.mean(shared)))
     return covariance

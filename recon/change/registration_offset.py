@@ -108,7 +108,8 @@ def _moved_sums(volume: Array, weights: Array, moves: Float) -> Float:
         ahead[axis], here[axis], behind[axis] = slice(2, None), slice(1, -1), slice(None, -2)
         slope[tuple(here)] = (volume[tuple(ahead)] - volume[tuple(behind)]) * np.float32(0.5)
         slopes.append(_block_sums(_where_known(slope) * weights))
-    return np.einsum("azyx,akzyx->kzyx", slopes, moves)
+    result: Float = np.einsum("azyx,akzyx->kzyx", slopes, moves)
+    return result
 
 
 def _where_known(values: Array) -> Array:

@@ -130,7 +130,8 @@ def kept_weights(level: Level, motion: Motion, moving: Array, cut: float) -> Arr
     weights = np.maximum(1 - np.square(residual, out=residual), 0)
     np.square(weights, out=weights)
     weights *= level.weights
-    return np.nan_to_num(weights, copy=False, nan=0.0)
+    result: Array = np.nan_to_num(weights, copy=False, nan=0.0)
+    return result
 
 
 def _shell_mean(values: Array) -> Array:

@@ -154,7 +154,8 @@ def _shell_index(shape: tuple[int, ...], axes: tuple[int, ...], shells: int) -> 
     for axis in axes:
         squared = squared + (np.fft.fftfreq(shape[axis]) * 2 * shells).reshape(_along(axis)) ** 2
     radius = np.broadcast_to(np.sqrt(squared), shape)
-    return np.minimum(np.rint(radius), shells + 1).astype(np.int64)
+    result: NDArray[np.int64] = np.minimum(np.rint(radius), shells + 1).astype(np.int64)
+    return result
 
 
 def _over_shells(values: NDArray[Any], index: NDArray[np.int64], shells: int) -> Float:

@@ -98,7 +98,7 @@ def stream(
             doses |= zip(loaded, levels, strict=True)
             finish = _Finisher(held, doses, noise, correction, weight)
             numbers = range(first, min(first + size, stop))
-            yield list(pool.map(lambda number, finish=finish: work(finish(number)), numbers))  # type: ignore[misc]
+            yield list(pool.map(lambda number, finish=finish: work(finish(number)), numbers))
 
 
 def _with_neighbours(first: int, stop: int, series: Series) -> tuple[int, int]:

@@ -38,14 +38,16 @@ class SlidingFit:
         values = np.asarray(signal, np.float64)
         flat = self.weights @ values.reshape(len(values), -1)
         flat[~self.known] = np.nan
-        return flat.reshape(values.shape)
+        result: Float = flat.reshape(values.shape)
+        return result
 
     def sigma(self, sigma: NDArray[np.floating]) -> Float:
         """Noise (time, …) of the result for independent noise of the frames."""
         values = np.asarray(sigma, np.float64)
         variance = self.weights.power(2) @ (values.reshape(len(values), -1) ** 2)
         variance[~self.known] = np.nan
-        return np.sqrt(variance).reshape(values.shape)
+        result: Float = np.sqrt(variance).reshape(values.shape)
+        return result
 
     def correlation(self) -> Float:
         """Correlation (time, time) that overlapping windows give to the noise of neighbouring results."""

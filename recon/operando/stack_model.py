@@ -105,4 +105,5 @@ class StackModel:
     def _slopes(self) -> Float:
         """(fine row, layer − 1) slope of every smoothed step."""
         z = (self.fine_rows[:, None] - self.boundaries) / self._spread
-        return np.exp(-0.5 * z**2) / (np.sqrt(2 * np.pi) * self._spread)
+        result: Float = np.exp(-0.5 * z**2) / (np.sqrt(2 * np.pi) * self._spread)
+        return result

@@ -114,7 +114,7 @@ def _noise_of_bright_columns(profiles: NDArray[np.float64]) -> float:
     # an object is curved over columns or changes over views; what both see is noise
     curvature = profiles[:, :, 3:-3] - 0.5 * (profiles[:, :, :-6] + profiles[:, :, 6:])
     inner = bright[3:-3] if bright[3:-3].any() else np.ones(bright.size - 6, bool)
-    sigma = 1.4826 * float(np.median(np.abs(curvature[:, :, inner]))) / np.sqrt(1.5)
+    sigma: float = 1.4826 * float(np.median(np.abs(curvature[:, :, inner]))) / np.sqrt(1.5)
     if len(profiles) > 1:
         change = np.diff(profiles, axis=0)[:, :, bright]
         sigma = min(sigma, 1.4826 * float(np.median(np.abs(change))) / np.sqrt(2))

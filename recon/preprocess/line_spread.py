@@ -50,7 +50,8 @@ class LineSpreadTail:
     @property
     def sigma_px(self) -> float:
         """Standard deviation of the Gaussian."""
-        return self.fwhm_px / FWHM_PER_SIGMA
+        result: float = self.fwhm_px / FWHM_PER_SIGMA
+        return result
 
     def transfer(self, row_frequency: Any, column_frequency: Any) -> Any:
         """Modulation transfer of the tail and a sharp core at frequencies in cycles per pixel."""

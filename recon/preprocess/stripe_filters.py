@@ -40,7 +40,7 @@ MOST_DEAD_SHARE = 1 / 3
 def filter_rows(sinograms: Float32, method: StripeMethod, size: int) -> Float32:
     """Apply one method to every detector row of (angle, row, column) sinograms."""
     xp = array_module(sinograms)
-    result = xp.empty_like(sinograms)
+    result: Float32 = xp.empty_like(sinograms)
     filters = {
         "sorting": sorted_median, "large": without_large_stripes, "dead": without_dead_stripes,
         "all": without_all_stripes, "wavelet": wavelet_fourier,

@@ -156,7 +156,8 @@ def remove_stripes(
     xp = array_module(sinograms)
     if method == "gains":
         pattern = gain_pattern(to_host(sinograms.mean(axis=0, dtype=np.float64)), window=width)
-        return xp.asarray(sinograms, np.float32) - xp.asarray(pattern)
+        result: Float32 = xp.asarray(sinograms, np.float32) - xp.asarray(pattern)
+        return result
     return filter_rows(xp.asarray(sinograms, np.float32), method, width)
 
 

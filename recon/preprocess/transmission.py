@@ -100,7 +100,8 @@ def transmission(raw: NDArray[np.generic], correction: Correction, *, first_view
 
 def starved_per_row(frames: CorrectedFrames) -> NDArray[np.int64]:
     """Count starved pixels of each detector row in a block of frames."""
-    return np.count_nonzero(frames.starved, axis=(0, 2))
+    result: NDArray[np.int64] = np.count_nonzero(frames.starved, axis=(0, 2))
+    return result
 
 
 def correction_statistics(

@@ -41,7 +41,8 @@ class Section:
         y = np.linspace(*self.vertical_mm, height)[:, None]
         x = np.linspace(*self.horizontal_mm, width)[None, :]
         chosen = self.values[np.hypot(y, x) < (radius_mm or np.inf)]
-        return chosen[np.isfinite(chosen)]
+        result: NDArray[np.floating] = chosen[np.isfinite(chosen)]
+        return result
 
     @property
     def width_mm(self) -> float:

@@ -68,7 +68,8 @@ def is_complete(folder: Path, identity: ScanIdentity) -> bool:
     if not stamp.is_file():
         raise InputError(f"{path}: exists and was not simulated here; choose another folder")
     found = json.loads(stamp.read_text(encoding="utf-8"))
-    return found == {**asdict(identity), "bytes": _size(path) + _size(black_body_path(path))}
+    result: bool = found == {**asdict(identity), "bytes": _size(path) + _size(black_body_path(path))}
+    return result
 
 
 def acquire(

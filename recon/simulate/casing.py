@@ -100,7 +100,8 @@ class Casing:
             near, far = _slab(origin[axis], direction[axis], start, stop)
             low, high = np.maximum(low, near), np.minimum(high, far)
         # rays that miss the cylinder run from +inf to −inf
-        return np.maximum(high - low, 0) / np.float32(10)
+        result: Array = np.maximum(high - low, 0) / np.float32(10)
+        return result
 
     def in_notch(self, points_mm: Float) -> NDArray[np.bool_]:
         """Whether points (..., 3), (z, y, x) in the sample, lie in the notch."""
@@ -149,7 +150,8 @@ class Casing:
 def _chord(distance_squared: Array, radius: float) -> Array:
     half = np.float32(radius**2) - distance_squared
     np.maximum(half, 0, out=half)
-    return np.sqrt(half, out=half)
+    result: Array = np.sqrt(half, out=half)
+    return result
 
 
 def _notch_rotation() -> Float:

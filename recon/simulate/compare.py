@@ -187,7 +187,8 @@ def _percent(error: float, reference: float) -> float | None:
 def _pellet(truth: Truth) -> Mask:
     """Cathode, and two widths of the resolution around it."""
     beyond = 2 * truth.facts["resolution_fwhm_um"] / 1000
-    return _between(truth, -beyond) & (truth.radius_mm <= truth.pellet_mm + beyond)
+    result: Mask = _between(truth, -beyond) & (truth.radius_mm <= truth.pellet_mm + beyond)
+    return result
 
 
 def _charge_error(truth: Truth, delta_mu: NDArray[np.floating], change: str) -> float | None:

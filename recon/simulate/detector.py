@@ -81,7 +81,8 @@ def _flux(shape: tuple[int, int], instrument: Instrument) -> Array:
     bow = 1 / 3 - (x**2 + y**2) + 0.2 * x
     ripple = np.sin(2 * np.pi * (2.3 * x + 0.4)) * np.cos(2 * np.pi * (1.7 * y + 0.1))
     flux = 1 + instrument.beam_bow * bow + instrument.beam_ripple * ripple
-    return (flux / flux.mean()).astype(np.float32)
+    result: Array = (flux / flux.mean()).astype(np.float32)
+    return result
 
 
 def _draw_lines(rng: np.random.Generator, gain: Array, fraction: float) -> None:
@@ -206,7 +207,8 @@ def black_body_grid(preset: Preset) -> Array:
         position = np.arange(pixels) - (pixels - 1) / 2
         away.append(position % pitch - pitch / 2)
     rim = np.hypot(away[0][:, None], away[1][None, :]) - radius
-    return np.clip(rim + 0.5, 1e-4, 1).astype(np.float32)
+    result: Array = np.clip(rim + 0.5, 1e-4, 1).astype(np.float32)
+    return result
 
 
 def _smooth(image: Array, fwhm_px: float) -> Array:

@@ -120,7 +120,8 @@ def _transmit(line_integrals: Array, spectrum: GammaSpectrum | None) -> Array:
         depth += absorption * np.float32(spectrum.shortest_angstrom)
         depth += scattering
     np.negative(depth, out=depth)
-    return np.exp(depth, out=depth)
+    result: Array = np.exp(depth, out=depth)
+    return result
 
 
 class _Window:

@@ -74,7 +74,8 @@ def mlem_iterates(
 
 def _ones(problem: Problem) -> Array:
     ones = problem.xp.ones(problem.A.range_shape, np.float32)
-    return problem.xp.ascontiguousarray(problem.weighted(ones))
+    result: Array = problem.xp.ascontiguousarray(problem.weighted(ones))
+    return result
 
 
 def _positive_start(problem: Problem, start: NDArray[np.floating] | None) -> Array:

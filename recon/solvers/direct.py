@@ -100,7 +100,8 @@ def fbp_direct(
 
     def weighted(chosen: NDArray[np.intp]) -> Array:
         part = views[chosen[0] : chosen[-1] + 1] * xp.asarray(factors[chosen])
-        return part if offset is None else part * xp.asarray(offset(chosen))
+        result: Array = part if offset is None else part * xp.asarray(offset(chosen))
+        return result
 
     matrices = geometry.index_matrices(voxel_size_mm)
     views_filter = filter_for(

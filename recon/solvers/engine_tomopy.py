@@ -159,7 +159,8 @@ def _gridrec(
         filter_name="custom", filter_par=(2 * response[:-1]).astype(np.float32),
     )  # fmt: skip
     mean = weighted.sum(axis=2).mean(axis=0) * np.pi / wide * response[0]
-    return image.astype(np.float64) + mean[:, None, None]
+    result: Float = image.astype(np.float64) + mean[:, None, None]
+    return result
 
 
 def _centred(rows: Float, theta: Float, wide: int, left: int, side: int) -> Array:

@@ -81,7 +81,8 @@ class RegisteredViews:
         within = complete_rays(geometry, volume_shape=shape, voxel_size_mm=pixel_size_mm)
         weights = np.float32(1) if self.weights is None else self.weights
         xp = array_module(self.line_integrals)
-        return np.multiply(weights, xp.asarray(within), dtype=np.float32)
+        result: Array = np.multiply(weights, xp.asarray(within), dtype=np.float32)
+        return result
 
 
 def piccs(
@@ -146,7 +147,8 @@ def piccs(
     rest[inside] = 0
     weights = views.heard(geometry, shape, pixel_size_mm)
     data = views.line_integrals - _operator(geometry, shape, pixel_size_mm)(rest)
-    near = geometry.of_moved_volume(RigidTransform(translation_mm=tuple(pixel_size_mm * c for c in corner)))
+    z, y, x = (pixel_size_mm * c for c in corner)
+    near = geometry.of_moved_volume(RigidTransform(translation_mm=(z, y, x)))
     A = _operator(near, known.shape, pixel_size_mm)
     first = known + _first_change(A, near, data - A(known), weights, pixel_size_mm)
     pull = pull_of_noise(views.noise, voxel_size_mm=pixel_size_mm, views=len(views.angles))

@@ -157,7 +157,8 @@ class _DiagonalSteps:
         if self.radius == 0:
             return np.zeros_like(field)
         length = np.sqrt(np.sum(moved * moved, axis=0))
-        return moved / np.maximum(length / np.float32(self.radius), np.float32(1))
+        result: Array = moved / np.maximum(length / np.float32(self.radius), np.float32(1))
+        return result
 
 
 def largest_curvature(problem: Problem) -> float:
@@ -200,7 +201,8 @@ def _ahead(x: Array, z: Array, previous: Array, last_t: float, t: float) -> Arra
     """X + (last_t/t)(z − x) + ((last_t − 1)/t)(x − previous)."""
     if z is x:
         return x + np.float32((last_t - 1) / t) * (x - previous)
-    return x + np.float32(last_t / t) * (z - x) + np.float32((last_t - 1) / t) * (x - previous)
+    result: Array = x + np.float32(last_t / t) * (z - x) + np.float32((last_t - 1) / t) * (x - previous)
+    return result
 
 
 def _values(problem: Problem, penalty: TotalVariation, volume: Array, residual: Array) -> tuple[float, float]:

@@ -74,7 +74,7 @@ def _edge_facts(
         )
     )
     behind = layer_settings(context).behind_cathode
-    steps = [_or_none(lambda n=n: surface_response(volume, stack, stack[n].far)) for n in behind]  # type: ignore[misc]
+    steps = [_or_none(lambda n=n: surface_response(volume, stack, stack[n].far)) for n in behind]
     known = [edge for edge in steps if edge is not None]
     return slices, max(known, key=lambda edge: abs(edge.contrast), default=None)
 

@@ -33,6 +33,7 @@ class PlanesOnDemand(ABC):
         chosen, *rest = key if isinstance(key, tuple) else (key,)
         if not isinstance(chosen, slice):
             plane = range(self.shape[0])[chosen]
-            return self.planes(plane, plane + 1)[(0, *rest)]
+            result: Array = self.planes(plane, plane + 1)[(0, *rest)]
+            return result
         begin, end, stride = chosen.indices(self.shape[0])
         return self.planes(begin, max(end, begin))[(slice(None, None, stride), *rest)]

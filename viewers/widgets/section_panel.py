@@ -43,7 +43,8 @@ class SectionPanel(QWidget):
     def heightForWidth(self, width: int) -> int:
         """Height at which the picture fills the width."""
         rows, columns = self.pixels.shape[:2]
-        return round(width * rows / columns)
+        result: int = round(width * rows / columns)
+        return result
 
     def sizeHint(self) -> QSize:
         """Say how large the panel would like to be."""

@@ -30,7 +30,7 @@ def write_series_results(
     for name, table in _tables(sources, run, facts, analysis).items():
         write_text(run.output / "profiles" / f"{name}.csv", table)
     stream = io.BytesIO()
-    np.savez_compressed(stream, **_arrays(run, sources, facts, analysis, maps))  # type: ignore[arg-type]
+    np.savez_compressed(stream, **_arrays(run, sources, facts, analysis, maps))
     write_bytes(run.output / "series.zarr" / "results.npz", stream.getvalue())
     write_json(run.output / "summary.json", finite_or_null(_summary(run, sources, facts, analysis, maps)))
 
