@@ -13,6 +13,7 @@ from deltamu.kernels.spots import fill_flagged, find_spots
 from deltamu.recon.errors import InputError
 from deltamu.recon.preprocess.bad_pixels import PixelRepair, plan_repair
 from deltamu.recon.preprocess.dose import Columns, air_dose
+from deltamu.recon.preprocess.flat_drift import FlatDrift
 from deltamu.recon.preprocess.line_spread import LineSpreadTail, remove_tail
 from deltamu.recon.preprocess.noise import NoiseModel
 from deltamu.recon.preprocess.scatter import Background
@@ -55,6 +56,8 @@ class Correction:
         Scattered neutrons and the like, subtracted from every frame.
     tail : LineSpreadTail or None
         Wide part of the line spread, removed from the transmission.
+    flat_drift : FlatDrift or None
+        Change of the beam's shape since the flats, undone in every view.
     notes : tuple of str
         What was found and decided, for the log and the report.
     """
@@ -73,6 +76,7 @@ class Correction:
     inert_level: float = 1.0
     background: Background | None = None
     tail: LineSpreadTail | None = None
+    flat_drift: FlatDrift | None = None
     notes: tuple[str, ...] = ()
     repair: PixelRepair = field(init=False, repr=False, compare=False)
     inverse_flat: Float32 = field(init=False, repr=False, compare=False)
@@ -159,6 +163,8 @@ def correct_frames(
 
     def finish(index: int) -> None:
         view = first_view + index
+        if correction.flat_drift is not None:
+            correction.flat_drift.undo(frames[index], view)
         behind = correction.background_of(view)
         dose[index] = dose_of_frame(frames[index], weight, behind, correction, view=view)
         frames[index], starved[index] = _line_integrals_of_frame(

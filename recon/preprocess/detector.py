@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from deltamu.recon.errors import InputError
 from deltamu.recon.preprocess.bad_pixels import find_bad_pixels, plan_repair
+from deltamu.recon.preprocess.flat_drift import FlatDrift, find_flat_drift, view_shares
 from deltamu.recon.preprocess.noise import (
     FLATS_NEEDED,
     NoiseModel,
@@ -59,6 +60,8 @@ class Detector:
     flat_frames : float
         Open-beam frames behind the flat, counted in exposures of a projection.
     bad_pixels : (row, column) bool array
+    flat_drift : FlatDrift or None
+        How the shape of the beam changes from the flats before the scan to those after it.
     noise : NoiseModel or None
         None when neither flats nor the user say how noisy a count is.
     """
@@ -68,6 +71,7 @@ class Detector:
     flat_frames: float
     bad_pixels: NDArray[np.bool_]
     noise: NoiseModel | None
+    flat_drift: FlatDrift | None = None
 
 
 def measure_detector(scan: ScanLike, *, threshold: float | None, counts_per_adu: float | None) -> Detector:
@@ -97,7 +101,9 @@ def measure_detector(scan: ScanLike, *, threshold: float | None, counts_per_adu:
     repaired = flat.mean[None].copy()
     plan_repair(bad).apply(repaired)
     noise = _noise(scan, flat, dark, bad, counts_per_adu)
-    return Detector(dark.mean, repaired[0] * np.float32(ratio), len(flat.frames) / ratio, bad, noise)
+    sets = split_sets(flat.frames, scan.flats_after)
+    drift = find_flat_drift(sets, bad, view_shares(scan, sets))
+    return Detector(dark.mean, repaired[0] * np.float32(ratio), len(flat.frames) / ratio, bad, noise, drift)
 
 
 def _noise(

@@ -81,6 +81,7 @@ def prepare_correction(
         detector.noise or _rough_noise(1.0), None, spot_threshold,
         doses=None if dose_counts is None else np.asarray(dose_counts, np.float64),
         background=None if scatter_fraction is None else UniformBackground(scatter_fraction), tail=tail,
+        flat_drift=detector.flat_drift,
     )  # fmt: skip
     learnt = _learn_from_views(
         scan, draft, dose=dose, air_columns=air_columns, spots=spots,
@@ -107,6 +108,11 @@ def _learn_from_views(
     chosen, sample = spread_views(scan)
     offset, slope = (float(v) for v in spot_variance(clean_transmission(sample, draft)[0]))
     notes: list[str] = []
+    if draft.flat_drift is not None:
+        notes.append(
+            f"flats: the shape of the beam changes by {100 * draft.flat_drift.rms:.2g} % (rms) from before the scan to "
+            "after it; it is interpolated in time"
+        )
     if not noise_known:
         per_count = max(slope, 1e-9) * float(np.median(draft.flat))
         draft = replace(draft, noise=_rough_noise(per_count))

@@ -92,6 +92,8 @@ def transmission(raw: NDArray[np.generic], correction: Correction, *, first_view
     frames, _ = clean_transmission(raw, correction)
     weight = correction.dose_weight
     for index, frame in enumerate(frames):
+        if correction.flat_drift is not None:
+            correction.flat_drift.undo(frame, first_view + index)
         behind = correction.background_of(first_view + index)
         dose = dose_of_frame(frame, weight, behind, correction, view=first_view + index)
         frames[index] = true_transmission(frame, dose, behind, correction)
