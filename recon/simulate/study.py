@@ -20,6 +20,9 @@ from deltamu.recon.simulate.truth import (
     write_truth,
 )
 
+# interpreter and libraries; arrays of the size of a scan's line integrals while they are drawn
+_INTERPRETER_BYTES, _DRAWN_ARRAYS = 210_000_000, 3.7
+
 
 def simulate_study(
     folder: str | Path,
@@ -85,6 +88,17 @@ def simulate_study(
     study = builder.describe(folder)
     _simulate_truth(study, identities, builder, report)
     return study
+
+
+def simulation_cost(preset: str) -> tuple[int, int]:
+    """Bytes of memory that `simulate_study` needs at most, with the interpreter, and those that it writes.
+
+    The line integrals of a scan are drawn as a whole, body by body; three scans are written with 16 bits.
+    """
+    sizes = find_preset(preset)
+    frames = sizes.rows * sizes.columns * sizes.views
+    held = _INTERPRETER_BYTES + int(_DRAWN_ARRAYS * 4 * frames)
+    return held, len(STATES) * 2 * frames + 4 * sizes.rows * sizes.columns**2
 
 
 def describe_study(

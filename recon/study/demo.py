@@ -5,15 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from deltamu.kernels.backend import share_one_heap
 from deltamu.recon.atomic import write_json
 from deltamu.recon.errors import InputError
 from deltamu.recon.report.page import write_report
 from deltamu.recon.simulate.builder import CHANGES
 from deltamu.recon.simulate.description import SimulatedStudy
 from deltamu.recon.simulate.presets import Beam, Instrument, find_preset
-from deltamu.recon.simulate.study import describe_study, simulate_study
+from deltamu.recon.simulate.study import describe_study, simulate_study, simulation_cost
 from deltamu.recon.study.pipeline import plan_study, run
-from deltamu.recon.study.plan import check_disk
+from deltamu.recon.study.plan import check_disk, refuse_beyond
 from deltamu.recon.study.progress import Cancel, Progress, never, silent
 from deltamu.recon.study.settings import read_study
 from deltamu.recon.study.state_plan import StatePlan
@@ -67,6 +68,7 @@ def run_demo(
         folder, preset=preset, beam=beam, seed=seed, same_state=same_state, featureless=featureless
     )
     draft = draft_of(described, preset=preset, beam=beam)
+    share_one_heap()
     _refuse_too_large(draft, folder, preset, memory=memory, device=device)
     simulate_study(
         folder, preset=preset, beam=beam, seed=seed, same_state=same_state, featureless=featureless,
@@ -165,8 +167,12 @@ def _refuse_too_large(
     with TemporaryDirectory() as place:
         study = read_study(write_draft(Path(place) / "study.toml", draft))
     plan = plan_study(study, states, memory=memory, device=device)
+    held, written = simulation_cost(preset)
+    if (folder / "truth" / "truth.json").exists():
+        held, written = 0, 0
+    refuse_beyond(plan, "simulate", held, given=memory is not None, way_out="a smaller --preset")
     if not (folder / "result").is_dir():
-        check_disk(plan, folder)
+        check_disk(plan, folder, written_bytes=-written)
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -15,6 +15,8 @@ from deltamu.recon.study.state_plan import StatePlan
 from deltamu.recon.study.study_sizes import StudySizes
 from deltamu.recon.volumes.image import storage_slab
 
+# what makes every stage smaller
+SMALLER_SCANS = "scans that are cropped (crop_rows, crop_columns) or binned (bin = 2)"
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -107,8 +109,8 @@ def make_plan(
         states=states, slab=slab, compute_rows=rows, threads=threads, device=device, stages=stages,
         store_bytes=_store_bytes(study, states), work_bytes=_work_bytes(states), memory_limit=limit,
     )  # fmt: skip
-    if plan.memory_bytes > limit:
-        _refuse(plan, given=memory is not None)
+    worst = max(stages, key=lambda stage: stage.memory_bytes)
+    refuse_beyond(plan, worst.name, worst.memory_bytes, given=memory is not None, way_out=SMALLER_SCANS)
     return plan
 
 
@@ -116,13 +118,19 @@ def _peak(stages: tuple[StagePlan, ...]) -> int:
     return max(stage.memory_bytes for stage in stages)
 
 
-def _refuse(plan: Plan, *, given: bool) -> None:
-    worst = max(plan.stages, key=lambda stage: stage.memory_bytes)
-    raise ResourceError(
-        f"memory: the stage {worst.name} needs {_size(worst.memory_bytes)}, {_size(plan.memory_limit)} "
-        f"{'were given' if given else 'are free'}; try --memory {_size(worst.memory_bytes, up=True)}, crop the scans "
-        "(crop_rows, crop_columns) or bin them (bin = 2)"
-    )
+def refuse_beyond(plan: Plan, stage: str, needed: int, *, given: bool, way_out: str) -> None:
+    """Refuse a stage that needs more memory than the plan may use.
+
+    Raises
+    ------
+    ResourceError
+        With the stage, the bytes needed and allowed, and what to try.
+    """
+    if needed > plan.memory_limit:
+        raise ResourceError(
+            f"memory: the stage {stage} needs {_size(needed)}, {_size(plan.memory_limit)} "
+            f"{'were given' if given else 'are free'}; try --memory {_size(needed, up=True)} or {way_out}"
+        )
 
 
 def check_disk(plan: Plan, output: Path, *, written_bytes: int = 0) -> None:
