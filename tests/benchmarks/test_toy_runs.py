@@ -64,3 +64,13 @@ def test_preprocess(toy_run):
     assert ours["left"] <= min(fewest["left"], same["left"])
     assert max(ours["lost_percent"], same["lost_percent"]) < 0.05
     assert report.startswith("# From raw frames")
+
+
+def test_onto_grid(toy_run):
+    record, report = toy_run("onto_grid")
+    residue = {m["way"]: m["residue"] for m in record["measurements"]}
+    # a quarter less was asked for
+    assert residue["straight"] < 0.75 * residue["trilinear"]
+    noises = [m["noise"] for m in record["measurements"]]
+    assert max(noises) < 1.01 * min(noises)
+    assert report.startswith("# Straight onto the grid")
