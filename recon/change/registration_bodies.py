@@ -18,6 +18,10 @@ from deltamu.recon.geometry import RigidTransform
 
 Float = NDArray[np.float64]
 
+# two bodies that were found this much apart may still move alike
+AGREEMENT_VOXEL = 0.05
+# what streaks and rings add to each of two registrations beyond its stated deviation, seen on simulated cells
+_UNSTATED_VOXEL = 0.02
 # eigenvalues below this share of the largest belong to parameters that were held
 _HELD = 1e-9
 
@@ -41,6 +45,12 @@ class BodyComparison:
     deviation_voxel: float
     slip_mm: float
     slip_deviation_mm: float
+
+    @property
+    def agree(self) -> bool:
+        """Whether chance explains the difference: up to three standard deviations of it."""
+        chance = 3 * float(np.hypot(self.deviation_voxel, 2**0.5 * _UNSTATED_VOXEL))
+        return self.max_voxel <= max(AGREEMENT_VOXEL, chance)
 
 
 def compare_bodies(
@@ -68,7 +78,7 @@ def compare_bodies(
     rest = _without_slip(known)
     moves = displacements(points)
     apart = np.einsum("ijn,j->in", moves, _resolved(rest) @ difference) / voxel_size_mm
-    variance = variances(moves, _inverse(rest)).max()
+    variance = max(float(variances(moves, _inverse(rest)).max()), 0.0)
     return BodyComparison(
         max_voxel=float(np.linalg.norm(apart, axis=0).max()),
         axial_voxel=float(np.abs(apart[0]).max()),

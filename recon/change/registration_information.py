@@ -64,23 +64,40 @@ def measure_information(equations: NormalEquations, motion: Motion, held: Float)
 
 
 def _score_covariance(scores: Float) -> Float:
-    """Covariance of the sum of (z, y, x, n) scores that correlate with their neighbours.
+    """Covariance of the sum of (z, y, x, n) scores that correlate with their neighbours, and along rings.
 
     How much neighbours add is one number for all parameters: a parameter that one small feature determines has
-    too few cubes to tell.
+    too few cubes to tell. Rings, the noise of an open beam, hold together what lies in a row but not different
+    rows: where sums over whole rows scatter more than their cubes explain, they count.
     """
     alone: Float = np.einsum("zyxi,zyxj->ij", scores, scores)
     if not np.all(np.diag(alone) > 0):
         return alone
-    together = scores
+    shared = np.einsum("zyxi,zyxi->i", scores, _with_neighbours(scores)) / np.diag(alone)
+    cubes: Float = alone * max(1.0, float(np.mean(shared)))
+    slabs = scores.sum(axis=(1, 2))
+    return _larger(cubes, slabs.T @ slabs)
+
+
+def _with_neighbours(scores: Float) -> Float:
+    """Sum every cube's scores with those of the 26 around it."""
     for axis in range(3):
-        edges = [(1, 1) if k == axis else (0, 0) for k in range(4)]
-        padded = np.pad(together, edges)
+        padded = np.pad(scores, [(1, 1) if k == axis else (0, 0) for k in range(4)])
         here = np.arange(1, padded.shape[axis] - 1)
-        together = padded.take(here - 1, axis) + padded.take(here, axis) + padded.take(here + 1, axis)
-    shared = np.einsum("zyxi,zyxi->i", scores, together) / np.diag(alone)
-    covariance: Float = alone * max(1.0, float(np.mean(shared)))
-    return covariance
+        scores = padded.take(here - 1, axis) + padded.take(here, axis) + padded.take(here + 1, axis)
+    return scores
+
+
+def _larger(first: Float, second: Float) -> Float:
+    """Covariance that is, in every common principal direction, the larger of two."""
+    values, vectors = np.linalg.eigh(first)
+    sound = values > 1e-12 * values.max()
+    root = vectors[:, sound] * np.sqrt(values[sound])
+    whiten = vectors[:, sound] / np.sqrt(values[sound])
+    ratio, directions = np.linalg.eigh(whiten.T @ second @ whiten)
+    turned = root @ directions
+    larger: Float = (turned * np.maximum(ratio, 1.0)) @ turned.T
+    return larger
 
 
 def named_directions(directions: Float) -> Float:

@@ -21,7 +21,7 @@ _COARSEST = 80
 # a Gaussian is cut off here, in standard deviations
 _TRUNCATE = 3.0
 # nearer to the end of a volume, in standard deviations, what lies beyond has more than 1 % in a smoothed voxel
-_UNSOUND = 2.0
+_UNSOUND = 3.0
 # voxels around a mask that its gradients and small corrections of the motion can reach
 _MARGIN = 6
 # planes that are read from a volume at a time

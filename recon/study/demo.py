@@ -21,6 +21,9 @@ from deltamu.recon.study.state_plan import StatePlan
 from deltamu.recon.study.template import StudyDraft, write_draft
 from deltamu.recon.study.truth import truth_section
 
+# a cell that is cycled seldom stays where it was in its casing
+STACK_SHIFT_UM = 10.0
+
 
 def run_demo(
     folder: Path,
@@ -30,6 +33,7 @@ def run_demo(
     seed: int = 1,
     same_state: bool = False,
     featureless: bool = False,
+    stack_shift_um: float = STACK_SHIFT_UM,
     device: str = "auto",
     memory: str | None = None,
     fresh: bool = False,
@@ -52,6 +56,8 @@ def run_demo(
         All three scans show the pristine cell.
     featureless : bool
         No holes, no notch: the rotation about the axis is not determined.
+    stack_shift_um : float
+        How far separator, cathode and collector follow the anode when it shrinks, against housing and sleeve.
     device, memory, fresh, keep_work, progress, cancel, tell
         As for `run`.
 
@@ -65,14 +71,15 @@ def run_demo(
     folder = Path(folder)
     _refuse_foreign(folder)
     described = describe_study(
-        folder, preset=preset, beam=beam, seed=seed, same_state=same_state, featureless=featureless
-    )
+        folder, preset=preset, beam=beam, seed=seed, same_state=same_state, featureless=featureless,
+        stack_shift_um=stack_shift_um,
+    )  # fmt: skip
     draft = draft_of(described, preset=preset, beam=beam)
     share_one_heap()
     _refuse_too_large(draft, folder, preset, memory=memory, device=device)
     simulate_study(
         folder, preset=preset, beam=beam, seed=seed, same_state=same_state, featureless=featureless,
-        progress=progress, cancel=cancel,
+        stack_shift_um=stack_shift_um, progress=progress, cancel=cancel,
     )  # fmt: skip
     study_file = write_draft(folder / "study.toml", draft)
     output = run(

@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from deltamu.recon.change.layer_stack import LayerStack
 from deltamu.recon.change.masks import BoxedWeights, boxed_layer_mask
 from deltamu.recon.change.registration import Registration, register
-from deltamu.recon.change.registration_bodies import BodyComparison, compare_bodies, join_bodies
+from deltamu.recon.change.registration_bodies import (
+    AGREEMENT_VOXEL,
+    BodyComparison,
+    compare_bodies,
+    join_bodies,
+)
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.study.checkpoint import PieceKey
@@ -24,10 +29,6 @@ from deltamu.recon.volumes.planes import PlanesOnDemand
 from deltamu.recon.volumes.volume import Volume
 
 Array = NDArray[np.float32]
-# the housing and the mask may disagree by this much before the report says so
-HOUSING_TOLERANCE_VOXEL = 0.05
-# what streaks and rings add to each of two registrations beyond its stated deviation, seen on simulated cells
-UNSTATED_VOXEL = 0.02
 # rows beside the layer that may be starved, in which the housing shows streaks
 STREAK_VOXELS = 8
 # distance of the mask from layers that change: blur, smoothing and the gradient's neighbours reach this far
@@ -151,6 +152,7 @@ def _align(context: RunContext, state: str, masks: _Masks) -> dict[str, Any]:
         voxel_size_mm=reference.voxel_size_mm,
         moving_voxel_size_mm=moving.voxel_size_mm,
         mask=masks.fixed,
+        metric=context.study.registration.metric,
         **_start(context, state, reference),
         # half resolution places a surface only to a tenth of a voxel: too little along the axis
         stop_level=0,
@@ -220,42 +222,36 @@ def _with_housing(
     try:
         other = register(
             reference, moving, voxel_size_mm=size, moving_voxel_size_mm=moving.voxel_size_mm, mask=masks.housing,
-            initial=found.transform, search_deg=0.0, stop_level=1,
+            initial=found.transform, search_deg=0.0, stop_level=1, metric=masks.context.study.registration.metric,
         )  # fmt: skip
     except InputError as error:
         return found, None, [f"registration of {state}: the housing could not be compared ({error})"]
     compared = compare_bodies(found, other, voxel_size_mm=size, within=masks.pellet)
-    agree = compared.max_voxel <= _allowance(compared.deviation_voxel)
-    if agree:
+    if compared.agree:
         found = join_bodies(found, other, voxel_size_mm=size, within=masks.pellet)
     slip, deviation = compared.slip_mm / size, compared.slip_deviation_mm / size
     facts: dict[str, Any] = as_json(
         {
-            "used": agree,
+            "used": compared.agree,
             "max_voxel": compared.max_voxel,
             "deviation_voxel": compared.deviation_voxel,
             "slip_voxel": slip if np.isfinite(slip) else None,
             "slip_deviation_voxel": deviation if np.isfinite(deviation) else None,
         }
     )
-    return found, facts, _housing_warnings(state, compared, " and ".join(masks.names), agree, slip, deviation)
-
-
-def _allowance(deviation_voxel: float) -> float:
-    """Difference of two registrations that chance explains: three standard deviations of it."""
-    return max(HOUSING_TOLERANCE_VOXEL, 3 * float(np.hypot(deviation_voxel, 2**0.5 * UNSTATED_VOXEL)))
+    return found, facts, _housing_warnings(state, compared, " and ".join(masks.names), slip, deviation)
 
 
 def _housing_warnings(
-    state: str, compared: BodyComparison, names: str, agree: bool, slip: float, deviation: float
+    state: str, compared: BodyComparison, names: str, slip: float, deviation: float
 ) -> list[str]:
     warnings = []
-    if not agree:
+    if not compared.agree:
         warnings.append(
             f"registration of {state}: the housing moved differently from {names} by up to "
             f"{compared.max_voxel:.2f} voxel ({compared.axial_voxel:.2f} along the axis); {names} are used"
         )
-    if np.isfinite(slip) and abs(slip) > max(HOUSING_TOLERANCE_VOXEL, 3 * deviation):
+    if np.isfinite(slip) and abs(slip) > max(AGREEMENT_VOXEL, 3 * deviation):
         warnings.append(
             f"registration of {state}: the housing slipped by {slip:+.2f} voxel along the axis against {names}; "
             f"{names} are used"

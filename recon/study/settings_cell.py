@@ -1,5 +1,7 @@
 """What is told of the cell, and of how its states are laid over each other."""
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from deltamu.recon.study.settings_section import Finite, Positive, Section
@@ -64,5 +66,7 @@ class RegistrationSettings(Section):
     mask: tuple[str, ...] | None = None
     housing_radius_mm: tuple[Positive, Positive] | None = None
     correct_scale: bool = False
+    # how agreement is measured; mutual information for states of two kinds, such as neutrons and X-rays
+    metric: Literal["squared-difference", "mutual-information"] = "squared-difference"
     # state: translation (z, y, x) in mm, rotation (z, y, x) in degrees about the middle of the reference
     start: dict[str, tuple[Finite, Finite, Finite, Finite, Finite, Finite]] = Field(default_factory=dict)

@@ -167,6 +167,7 @@ def _registration(draft: StudyDraft) -> str:
     lines.append(
         "# correct_scale = true          # bring states onto the scale of the reference by gain and offset of these parts"
     )
+    lines.append('# metric = "mutual-information"   # for states of two kinds, such as neutrons and X-rays')
     moving = [name for name in draft.states if name != draft.reference]
     if moving:
         lines.append(
