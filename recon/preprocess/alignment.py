@@ -87,7 +87,7 @@ def align_moments(moments: ViewMoments, angles: NDArray[np.floating]) -> ViewShi
         Radians.
     """
     theta = np.asarray(angles, np.float64).ravel()
-    rows = _row_shifts(moments.mass)
+    rows = row_shifts(moments.mass)
     columns, center = _column_shifts(moments, theta)
     return ViewShifts(columns, rows, center, _error_of_one(columns), _error_of_one(rows))
 
@@ -131,7 +131,7 @@ def _gauge(theta: Float) -> Float:
     return np.column_stack([np.ones_like(theta), np.cos(theta), np.sin(theta)])
 
 
-def _row_shifts(profiles: Float) -> Float:
+def row_shifts(profiles: Float) -> Float:
     """Shift of every (angle, row) profile against their mean, by Gauss-Newton steps; zero mean."""
     shifts = np.zeros(len(profiles))
     if profiles.shape[1] < 8:

@@ -17,6 +17,7 @@ from deltamu.recon.preprocess.correction import (
     open_beam_variance,
 )
 from deltamu.recon.preprocess.gain_pattern import gain_pattern
+from deltamu.recon.preprocess.repeated_views import compare_repeated, drift_warnings, repeated_pair
 from deltamu.recon.preprocess.stripe_audit import audit_stripes
 from deltamu.recon.preprocess.stripes import judge_stripes, remove_stripes
 from deltamu.recon.scans.scan import Scan
@@ -87,7 +88,10 @@ def prepare_state(context: RunContext, name: str, scan: Scan) -> ScannedState:
     )
     alignment = _alignment(context, name, scan, correction, settings)
     centering = _centering(context, name, scan, correction, settings, alignment)
-    told = alignment_warnings(alignment.facts)
+    told = [
+        *alignment_warnings(alignment.facts),
+        *_repetition_warnings(context, name, scan, correction, settings),
+    ]
     for warning in (*correction.notes, *told, *centering["warnings"]):
         context.warn(f"{name}: {warning}")
     return ScannedState(name, scan, correction, settings, float(centering["center"]), centering, alignment)
@@ -240,6 +244,22 @@ def _alignment(
         found = context.piece(PieceKey("align", name), settings_hash(settings, wanted), measure)
     context.progress("align", name, 1, 1)
     return alignment_of(found, scan.shape[0])
+
+
+def _repetition_warnings(
+    context: RunContext, name: str, scan: Scan, correction: Correction, settings: str
+) -> list[str]:
+    """Say what two views at one angle differ by, where the scan has such views and they differ by much."""
+    pair = repeated_pair(scan.angles)
+    if pair is None:
+        return []
+
+    def compare() -> tuple[Slabs, Mapping[str, Any]]:
+        stored = line_integral_files(context, name, scan, correction, settings)
+        found = compare_repeated(pair, *(stored[view : view + 1][0] for view in pair))
+        return [], {key: value if np.isfinite(value) else None for key, value in asdict(found).items()}
+
+    return drift_warnings(context.piece(PieceKey("repeat", name), settings_hash(settings, pair), compare))
 
 
 def _centering(
