@@ -21,7 +21,7 @@ from deltamu.recon.simulate.truth import (
 )
 
 # interpreter and libraries; arrays of the size of a scan's line integrals while they are drawn
-_INTERPRETER_BYTES, _DRAWN_ARRAYS = 210_000_000, 3.7
+_INTERPRETER_BYTES, _DRAWN_ARRAYS = 210_000_000, 3.4
 
 
 def simulate_study(
