@@ -12,17 +12,18 @@ from deltamu.recon.errors import InputError
 from deltamu.recon.solvers.engines import OWN, TIMES_OURS, engine_cost, engine_options, reconstruct_by_engine
 from deltamu.recon.solvers.fbp import check_views, fbp, fbp_cost
 from deltamu.recon.solvers.iterative import cgls, fista, mlem, os_sart, pdhg, sirt
-from deltamu.recon.solvers.method import ITERATIONS, STRENGTH, SUBSETS, Method
+from deltamu.recon.solvers.method import ITERATIONS, OPTIONS, STRENGTH, SUBSETS, Method
 from deltamu.recon.solvers.operators import operator
 from deltamu.recon.solvers.penalties import TotalVariation, pull_of_noise
 
 Array = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
-# arrays of the size of the volume and of the projections that the hungriest step holds at once
+# arrays of the size of the volume and of the projections that the hungriest step holds at once, beside the scaling of
+# the voxels in every subset; measured, within 15 %
 _HELD = {
-    "sirt": (4, 6), "os-sart": (4, 6), "cgls": (6, 4), "mlem": (4, 5), "osem": (4, 5), "fista-tv": (14, 6),
-    "pdhg-tv": (18, 7),
+    "sirt": (4, 6), "os-sart": (3, 6), "cgls": (6, 4), "mlem": (4, 5), "osem": (4, 5), "fista-tv": (9, 6),
+    "pdhg-tv": (15, 7),
 }  # fmt: skip
 
 
@@ -92,6 +93,8 @@ def method_cost(method: Method, views: int, columns: int) -> Cost:
     if not method.is_iterative:
         return analytic
     volumes, sinograms = _HELD[method.name]
+    if "subsets" in OPTIONS[method.name]:
+        volumes += _subsets(method, views)
     held = 4 * columns * (volumes * columns + sinograms * views)
     return Cost(max(held, analytic.bytes_per_slice), analytic.fixed_bytes)
 
@@ -160,7 +163,9 @@ def _by_sirt(problem: _Rays, method: Method, options: dict[str, Any]) -> Array:
 
 def _by_os_sart(problem: _Rays, method: Method, options: dict[str, Any]) -> Array:
     own = _given(method, "relaxation", "lower", "upper")
-    return os_sart(problem.views, problem.theta, subsets=_subsets(problem, method), **options, **own)
+    return os_sart(
+        problem.views, problem.theta, subsets=_subsets(method, len(problem.theta)), **options, **own
+    )
 
 
 def _by_cgls(problem: _Rays, method: Method, options: dict[str, Any]) -> Array:
@@ -176,7 +181,7 @@ def _by_cgls(problem: _Rays, method: Method, options: dict[str, Any]) -> Array:
 def _by_mlem(problem: _Rays, method: Method, options: dict[str, Any]) -> Array:
     """Line integrals stand for counts; noise below zero has no likelihood and is cut off."""
     counts = np.maximum(problem.views, np.float32(0))
-    subsets = _subsets(problem, method) if method.name == "osem" else 1
+    subsets = _subsets(method, len(problem.theta)) if method.name == "osem" else 1
     return mlem(counts, problem.theta, subsets=subsets, **options)
 
 
@@ -223,9 +228,9 @@ def _bridged(views: Array, weights: Array | None) -> Array:
     return filled
 
 
-def _subsets(problem: _Rays, method: Method) -> int:
+def _subsets(method: Method, views: int) -> int:
     """As many as asked for; by default at most the number of views."""
-    return min(SUBSETS, len(problem.theta)) if method.subsets is None else method.subsets
+    return min(SUBSETS, views) if method.subsets is None else method.subsets
 
 
 def _given(method: Method, *names: str) -> dict[str, Any]:

@@ -110,6 +110,12 @@ def test_the_noise_is_known_of_our_own_filtered_back_projection_only():
     assert Method("sirt", engine="astra").title == "sirt by astra"
 
 
+@pytest.mark.parametrize("name", ["os-sart", "osem"])
+def test_every_subset_holds_a_volume(name):
+    few, many = (method_cost(Method(name, subsets=count), 100, 64).bytes_per_slice for count in (2, 7))
+    assert many - few == 5 * 4 * 64 * 64
+
+
 @pytest.mark.parametrize(("engine", "name"), [("astra", "sirt"), ("tomopy", "fbp")])
 def test_other_programs_hold_the_same_for_any_number_of_rows(engine, name):
     method = Method(name, engine=engine)
