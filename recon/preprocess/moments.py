@@ -30,6 +30,42 @@ class ViewMoments:
     second: Float
 
 
+class MomentSums:
+    """Moments of views that come in blocks, one after another."""
+
+    def __init__(self) -> None:
+        self._sums: list[Float] = []
+        self._profile = np.zeros(0)
+
+    def __setitem__(self, views: slice, block: NDArray[np.floating]) -> None:
+        """Take in the next block, as an array would."""
+        self.add(block)
+
+    def add(self, block: NDArray[np.floating]) -> None:
+        """Take in the next line integrals (view, row, column)."""
+        views = np.asarray(block)
+        powers = np.vander(np.arange(views.shape[2], dtype=np.float64), 3, increasing=True)
+        self._sums.append(views.astype(np.float64) @ powers)
+        total = views.sum(axis=(0, 1), dtype=np.float64)
+        self._profile = self._profile + total if self._profile.size else total
+
+    def result(self) -> ViewMoments:
+        """Return the moments of all views.
+
+        Raises
+        ------
+        InputError
+            If values are not finite, a view shows no attenuation, or the sample leaves the field at the sides.
+        """
+        found = ViewMoments(*np.moveaxis(np.concatenate(self._sums), 2, 0))
+        if not np.all(np.isfinite(found.mass)):
+            raise InputError("line_integrals: found values that are not finite")
+        _refuse_truncated(np.abs(self._profile))
+        if not np.all(found.mass.sum(axis=1) > 0):
+            raise InputError("line_integrals: a view without attenuation; expected a sample in every view")
+        return found
+
+
 def view_moments(blocks: Iterable[NDArray[np.floating]]) -> ViewMoments:
     """Sum up views that come in blocks.
 
@@ -41,24 +77,12 @@ def view_moments(blocks: Iterable[NDArray[np.floating]]) -> ViewMoments:
     Raises
     ------
     InputError
-        If values are not finite, a view shows no attenuation, or the sample leaves the field at the sides.
+        As `MomentSums.result`.
     """
-    sums: list[Float] = []
-    profile = np.zeros(0)
+    sums = MomentSums()
     for block in blocks:
-        views = np.asarray(block)
-        position = np.arange(views.shape[2], dtype=np.float64)
-        powers = np.vander(position, 3, increasing=True)
-        sums.append(views.astype(np.float64) @ powers)
-        total = views.sum(axis=(0, 1), dtype=np.float64)
-        profile = total if not profile.size else profile + total
-    found = ViewMoments(*np.moveaxis(np.concatenate(sums), 2, 0))
-    if not np.all(np.isfinite(found.mass)):
-        raise InputError("line_integrals: found values that are not finite")
-    _refuse_truncated(np.abs(profile))
-    if not np.all(found.mass.sum(axis=1) > 0):
-        raise InputError("line_integrals: a view without attenuation; expected a sample in every view")
-    return found
+        sums.add(block)
+    return sums.result()
 
 
 def _refuse_truncated(profile: Float) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from deltamu.kernels.backend import thread_count
 from deltamu.recon.preprocess.correction import Correction, correct_frames, open_beam_variance
+from deltamu.recon.preprocess.moments import MomentSums
 from deltamu.recon.preprocess.stripes import stripe_scores
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.volumes.blocks import BlockArray, write_block
@@ -96,7 +97,7 @@ def _read_ahead(scan: Scan, first: int, stop: int, step: int) -> Iterator[tuple[
 def correct_scan(
     scan: Scan,
     correction: Correction,
-    stack: Array | BlockArray,
+    stack: Array | BlockArray | MomentSums,
     *,
     rows: slice,
     picked: Rows,
@@ -110,7 +111,7 @@ def correct_scan(
     scan : Scan
     correction : Correction
     stack : (angle, row, column) float32 array or BlockArray of blocks of 32 views
-        Receives the line integrals of `rows`; without any row nothing is kept.
+        Receives the line integrals of `rows`; without any row nothing is kept. Or what sums them up.
     rows : slice
         Detector rows to keep.
     picked : (k,) int array

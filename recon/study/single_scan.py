@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from deltamu.kernels.backend import release_freed_memory
 from deltamu.recon.atomic import PARTIAL, ensure_free
 from deltamu.recon.errors import Cancelled, InputError, naming
+from deltamu.recon.preprocess.axis_tilt import axis_tilt
 from deltamu.recon.preprocess.center import CenterResult, find_center
 from deltamu.recon.preprocess.correction import Correction
 from deltamu.recon.preprocess.gain_pattern import gain_pattern
+from deltamu.recon.preprocess.moments import MomentSums
 from deltamu.recon.preprocess.prepare import prepare_correction
 from deltamu.recon.preprocess.stripes import StripeMode, judge_stripes
 from deltamu.recon.report.figure_centers import write_center_picture
@@ -25,6 +27,7 @@ from deltamu.recon.solvers.engines import check_engine
 from deltamu.recon.solvers.fbp import check_center
 from deltamu.recon.solvers.filters import check_filter
 from deltamu.recon.solvers.method import Method
+from deltamu.recon.study.aligning import KNOWN_TILT_DEG
 from deltamu.recon.study.corrected_like import read_example, with_example
 from deltamu.recon.study.frames_to_rows import (
     CENTER_ROWS,
@@ -213,13 +216,31 @@ def report_center(path: Path, *, picture: Path, settings: Mapping[str, Any], lik
     rows = _spread_rows(slice(0, scan.shape[1]))
     with naming(str(path)):
         correction = prepare_correction(scan) if example is None else example.correction(scan)
-        nothing = np.empty((scan.shape[0], 0, scan.shape[2]), np.float32)
-        line_integrals = correct_scan(scan, correction, nothing, rows=slice(0, 0), picked=rows)
+        sums = MomentSums()
+        line_integrals = correct_scan(scan, correction, sums, rows=slice(0, scan.shape[1]), picked=rows)
         result = find_center(line_integrals, scan.angles)
     facts = centering_facts(result, rows)
     content = {"candidates": facts["candidates"], "consensus_px": result.center, "search_px": facts["search"]}
     write_center_picture(picture, content, title=scan.name, spread_px=result.spread)
-    return "\n".join([*_center_lines(result), f"picture: {picture}"])
+    lines = [*_center_lines(result), *_tilt_lines(sums, scan.angles), f"picture: {picture}"]
+    return "\n".join(lines)
+
+
+def _tilt_lines(sums: MomentSums, angles: NDArray[np.floating]) -> list[str]:
+    """Direction of the axis from the moments of the views, or why it cannot be told."""
+    try:
+        tilt = axis_tilt(sums.result(), angles)
+    except InputError as error:
+        return [f"tilt from the moments of the views: unknown ({error})"]
+    found = {
+        "in the detector plane": (tilt.roll_deg, tilt.roll_error_deg),
+        "along the beam": (tilt.lean_deg, tilt.lean_error_deg),
+    }
+    return [
+        f"tilt from the moments of the views, {where}: {value:.3f} ± {error:.3f}°" if error <= KNOWN_TILT_DEG
+        else f"tilt from the moments of the views, {where}: cannot be told from this sample"
+        for where, (value, error) in found.items()
+    ]  # fmt: skip
 
 
 def write_volume(output: Path, volume: Volume) -> None:

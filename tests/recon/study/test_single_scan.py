@@ -32,6 +32,8 @@ def test_center_of_real_scans(deltamu_data, capsys, tmp_path, path, settings, ce
     assert len(listed) >= methods
     np.testing.assert_allclose(listed, center, atol=0.5)
     assert "warning" not in text
+    # the tooth stays inside the field, the tube around the fragment does not
+    assert ("tilt from the moments of the views: unknown" in text) == (path == FRAGMENT)
     assert picture.stat().st_size > 5000
 
 
