@@ -252,7 +252,8 @@ def _joint(rows: NDArray[np.intp], places: Float, weights: Float) -> Float:
     counts = np.bincount(cells, weights * (1 - share), BINS * BINS)
     counts += np.bincount(cells + 1, weights * share, BINS * BINS)
     joint: Float = ndimage.gaussian_filter(counts.reshape(BINS, BINS), _WINDOW, mode="constant")
-    return joint / joint.sum()
+    joint /= joint.sum()
+    return joint
 
 
 def _mutual_information(joint: Float) -> float:

@@ -16,7 +16,7 @@ ROWS_BESIDE, SPLINE_ROWS = 12, 26
 # rows of a moved state that a slice reaches over where it is tilted by half a degree, per 100 columns
 TILTED_ROWS = 1
 # bytes of a voxel of the boxes whose spectra are compared, and their rows and columns
-SHELL_BYTES, SHELL_ROWS, SHELL_COLUMNS = 118, 48, 256
+SHELL_BYTES, SHELL_ROWS, SHELL_COLUMNS = 124, 48, 256
 # bytes of a voxel of the pellet while it is summed over bins
 SUM_BYTES = 45
 # maps (bin, row, radius) of float64 that a change holds for its three plans
@@ -26,7 +26,7 @@ RING_MAPS = 6
 def comparison_bytes(sizes: StudySizes) -> dict[str, int]:
     """Bytes of every stage, in the order of the run."""
     found = {
-        "stack": _single_slices(sizes),
+        "stack": _single_slices(sizes) + _chunks(sizes, 2),
         "register": _registering(sizes),
         "resample": _resampling(sizes),
         "layers": _labelling(sizes),
@@ -61,9 +61,12 @@ def _single_slices(sizes: StudySizes) -> int:
 
 def _scaling(sizes: StudySizes) -> int:
     """Chunks of two states, those before still held while they are read."""
-    return (
-        _single_slices(sizes) + 4 * min(CHUNK_ROWS, sizes.reference.volume[0]) * sizes.reference.plane_bytes
-    )
+    return _single_slices(sizes) + _chunks(sizes, 4)
+
+
+def _chunks(sizes: StudySizes, count: int) -> int:
+    """All chunks of some rows, so many times."""
+    return count * min(CHUNK_ROWS, sizes.reference.volume[0]) * sizes.reference.plane_bytes
 
 
 def _registering(sizes: StudySizes) -> int:
