@@ -281,7 +281,7 @@ def _result(level: Level, fit: Fit, held: Float, voxel_size_mm: float) -> Regist
         **_placed(level, fit.motion, information, held, voxel_size_mm),
         iterations=fit.iterations,
         converged=fit.converged,
-        overlap=fit.equations.weight / float(level.weights.sum(dtype=float)),
+        overlap=min(fit.equations.weight / float(level.weights.sum(dtype=float)), 1.0),
         correlation=correlation(fit.equations),
         gain=fit.motion.gain,
         offset=fit.motion.offset,
