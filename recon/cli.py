@@ -313,7 +313,7 @@ def _recon(options: argparse.Namespace) -> int:
     from deltamu.recon.study.single_scan import reconstruct_scan
 
     named = {key: getattr(options, key) for key in ("method", "engine", "filter", "cutoff", "padding")}
-    method = read_method({**named, **_key_values(options.option, flag="--option")}, source="--option")
+    method = read_method({**named, **_key_values(options.option, flag="--option")}, source="recon")
     with _cancel_on_interrupt() as cancel, terminal_progress() as progress:
         text = reconstruct_scan(
             options.scan, options.output, settings=_key_values(options.set), method=method, center=options.center,

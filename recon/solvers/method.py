@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 
 from deltamu.recon.errors import InputError
 from deltamu.recon.solvers.engines import OWN, engine_options
+from deltamu.recon.solvers.filters import check_filter
 
 _BOUNDED = ("iterations", "relative_change", "discrepancy", "lower", "upper")
 _VARIATION = (*_BOUNDED, "strength", "threshold", "dimensions")
@@ -85,6 +86,7 @@ class Method:
     def __post_init__(self) -> None:
         if self.name not in OPTIONS:
             raise InputError(f"method: found '{self.name}', expected one of {', '.join(METHODS)}")
+        check_filter(self.filter, self.cutoff)
         known = self._options
         for option in _ITERATIVE:
             if getattr(self, option) is not None and option not in known:

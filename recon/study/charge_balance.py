@@ -170,14 +170,16 @@ def _layer_charge(
     fwhm = resolution_mm(context, stack)
     plan = plan_integral(stack[name], shape, fwhm_mm=fwhm)
     if name == layers.separator:
+        if stack[name].thickness_mm < 4 * fwhm + stack.voxel_size_mm:
+            return _not_determinable(
+                f"all of its {1e3 * stack[name].thickness_mm:.0f} µm lie within two FWHM of {1e3 * fwhm:.0f} µm of "
+                "its neighbours"
+            )
         # what lies within the blur of the neighbours is counted there
         plan = plan_profile(stack[name], shape, fwhm_mm=fwhm, margin_mm=-2 * fwhm, radius_mm=plan.radius_mm)
     reason = _why_not(context, change, plan, registered, scanned)
     if reason is not None:
-        return {
-            "determinable": False, "charge_mAh": None, "charge_standard_error_mAh": None,
-            "reason": f"not determinable: {reason}",
-        }  # fmt: skip
+        return _not_determinable(reason)
     sums, voxel, factor = change_sums(context, change, plan), stack.voxel_size_mm, charge_factor(context)
     delta_mu = open_image(context.store / "changes" / change / "delta_mu")
     sectors = sector_means(plan, delta_mu, layer_rows(plan))
@@ -188,6 +190,13 @@ def _layer_charge(
         "charge_standard_error_mAh": float(factor * error),
         "reason": None,
     }
+
+
+def _not_determinable(reason: str) -> dict[str, Any]:
+    return {
+        "determinable": False, "charge_mAh": None, "charge_standard_error_mAh": None,
+        "reason": f"not determinable: {reason}",
+    }  # fmt: skip
 
 
 def _why_not(

@@ -50,7 +50,7 @@ class ReconstructionSettings(Section):
     engine: Literal["deltamu", "astra", "tomopy"] = "deltamu"
     method: Literal["fbp", "sirt", "os-sart", "cgls", "mlem", "osem", "fista-tv", "pdhg-tv"] = "fbp"
     filter: Literal["ram-lak", "shepp-logan", "cosine", "hamming", "hann", "parzen"] = "hann"
-    cutoff: Annotated[float, Field(gt=0, le=1)] = 1.0
+    cutoff: float = 1.0
     padding: Literal["zero", "edge"] = "zero"
     iterations: Annotated[int, Field(ge=1)] | None = None
     relative_change: Positive | None = None

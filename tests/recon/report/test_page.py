@@ -68,7 +68,7 @@ def test_whole_report_is_self_contained(make_study: MakeStudy) -> None:
     assert len(checker.references) == len(names)
     assert all(reference.startswith("data:image/png;base64,") for reference in checker.references)
     assert not re.search(r"https?:|file:|url\(|@import|<script|<link", text)
-    numbers = [int(n) for n in re.findall(r"<b>Figure (\d)", text)]
+    numbers = [int(n) for n in re.findall(r"<b>Figure (\d+)", text)]
     assert numbers == list(range(1, len(names) + 1))
     assert not list(folder.glob("**/*.partial"))
 
