@@ -18,7 +18,7 @@ def edit_study(path: Path, changes: Mapping[tuple[str, ...], Any]) -> Path:
     ----------
     path : Path
     changes : mapping of key path to value
-        For example `{("states", "pristine", "center"): 255.3}`.
+        For example `{("states", "pristine", "center"): 255.3}`; None takes a key away.
 
     Raises
     ------
@@ -33,7 +33,10 @@ def edit_study(path: Path, changes: Mapping[tuple[str, ...], Any]) -> Path:
             if key not in table:
                 table[key] = tomlkit.table()
             table = table[key]
-        table[keys[-1]] = value
+        if value is None:
+            table.pop(keys[-1], None)
+        else:
+            table[keys[-1]] = value
     text = tomlkit.dumps(document)
     study_from_table(tomlkit.parse(text).unwrap(), folder=study.folder, source=str(path))
     return write_text(path, text)

@@ -13,6 +13,7 @@ from deltamu.recon.preprocess.moments import view_moments
 from deltamu.recon.scan_geometry import ScanGeometry, parallel_geometry
 from deltamu.recon.solvers.direct import fbp_direct
 from deltamu.recon.study.frames_to_rows import FRAMES_PER_FILE, Stack
+from deltamu.recon.study.settings import Study
 from deltamu.recon.study.settings_reconstruction import AlignmentSettings
 
 Array = NDArray[np.float32]
@@ -82,9 +83,9 @@ def measure_alignment(stack: Stack, angles: Float, wanted: AlignmentSettings) ->
     return found
 
 
-def alignment_text(wanted: AlignmentSettings) -> str | bool:
+def alignment_text(study: Study) -> str | bool:
     """What was applied, and which gauge it has, for the report; False where nothing was asked for."""
-    said = []
+    wanted, said = study.alignment, []
     if wanted.views:
         said.append(
             "every view shifted by what its centre of mass and its profile along the axis say, in the geometry; the "
@@ -96,7 +97,19 @@ def alignment_text(wanted: AlignmentSettings) -> str | bool:
             f"the tilt of the axis in the plane of the detector and along the beam, each where it is known to "
             f"{KNOWN_TILT_DEG:g}°, in the geometry"
         )
+    given = {name: state.tilt_deg for name, state in study.states.items() if state.tilt_deg is not None}
+    if given:
+        tilts = ", ".join(f"{name} {tilt:g}°" for name, tilt in given.items())
+        said.append(f"the tilt of the axis in the plane of the detector as given ({tilts}), in the geometry")
     return "; ".join(said) or False
+
+
+def with_given_tilt(found: Mapping[str, Any], tilt_deg: float | None) -> Mapping[str, Any]:
+    """Put the tilt that the settings of a state give in the place of a measured one."""
+    if tilt_deg is None:
+        return found
+    kept = {key: value for key, value in found.items() if key != "roll_error_deg"}
+    return kept | {"roll_deg": tilt_deg, "applied_roll_deg": tilt_deg}
 
 
 def alignment_warnings(found: Mapping[str, Any]) -> list[str]:

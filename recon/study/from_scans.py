@@ -21,7 +21,13 @@ from deltamu.recon.preprocess.repeated_views import compare_repeated, drift_warn
 from deltamu.recon.preprocess.stripe_audit import audit_stripes
 from deltamu.recon.preprocess.stripes import judge_stripes, remove_stripes
 from deltamu.recon.scans.scan import Scan
-from deltamu.recon.study.aligning import Alignment, alignment_of, alignment_warnings, measure_alignment
+from deltamu.recon.study.aligning import (
+    Alignment,
+    alignment_of,
+    alignment_warnings,
+    measure_alignment,
+    with_given_tilt,
+)
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.correcting import state_correction
 from deltamu.recon.study.frames_to_rows import (
@@ -231,10 +237,10 @@ def fbp_options(context: RunContext, state: ScannedState) -> dict[str, Any]:
 def _alignment(
     context: RunContext, name: str, scan: Scan, correction: Correction, settings: str
 ) -> Alignment:
-    """Shifts of the views and tilt of the axis, as far as the settings ask for them."""
-    wanted = context.study.alignment
+    """Shifts of the views and tilt of the axis, as far as the settings ask for them or give it."""
+    wanted, given = context.study.alignment, context.study.states[name].tilt_deg
     if not wanted.is_asked_for:
-        return alignment_of({}, scan.shape[0])
+        return alignment_of(with_given_tilt({}, given), scan.shape[0])
 
     def measure() -> tuple[Slabs, Mapping[str, Any]]:
         stored = line_integral_files(context, name, scan, correction, settings)
@@ -243,7 +249,7 @@ def _alignment(
     with context.stage("align"):
         found = context.piece(PieceKey("align", name), settings_hash(settings, wanted), measure)
     context.progress("align", name, 1, 1)
-    return alignment_of(found, scan.shape[0])
+    return alignment_of(with_given_tilt(found, given), scan.shape[0])
 
 
 def _repetition_warnings(

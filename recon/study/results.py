@@ -123,7 +123,7 @@ def _state(
         "moment_spread_percent": _moment_spread(frames["mean"]),
         **_background_facts(state),
         **hardening_facts(context, name),
-        **({"alignment": dict(state.alignment.facts)} if context.study.alignment.is_asked_for else {}),
+        **({"alignment": dict(state.alignment.facts)} if state.alignment.facts else {}),
         "notes": list(source.notes),
     }
 
@@ -220,7 +220,7 @@ def _corrections(context: RunContext, scanned: Mapping[str, ScannedState]) -> di
         "hardening": options.hardening.as_text(
             context.study.lithium.wavelength_angstrom, casing_left_out=leaves_out_casing(context.study)
         ),
-        "alignment": alignment_text(context.study.alignment),
+        "alignment": alignment_text(context.study),
     }
 
 

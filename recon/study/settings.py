@@ -49,6 +49,11 @@ class Study(Section):
     lithium: LithiumSettings = LithiumSettings()
     run: RunSettings = RunSettings()
 
+    @property
+    def is_aligned(self) -> bool:
+        """Whether views or the axis of some state may be moved in the geometry."""
+        return self.alignment.is_asked_for or any(s.tilt_deg is not None for s in self.states.values())
+
     @field_validator("states")
     @classmethod
     def _state_names(cls, states: dict[str, StateSettings]) -> dict[str, StateSettings]:
@@ -78,9 +83,9 @@ class Study(Section):
         if len(set(self.changes)) != len(self.changes):
             raise ValueError(f"changes lists one twice: {', '.join(self.changes)}")
         self._check_preprocess()
-        if self.alignment.is_asked_for and not self.reconstruction.as_method().noise_is_known:
+        if self.is_aligned and not self.reconstruction.as_method().noise_is_known:
             raise ValueError(
-                "alignment goes with reconstruction.method = 'fbp' only, by deltamu itself (found "
+                "alignment and the tilt of a state go with reconstruction.method = 'fbp' only, by deltamu itself (found "
                 f"'{self.reconstruction.method}' by '{self.reconstruction.engine}'); leave one out"
             )
         if self.changes and self.layers is None:

@@ -1,7 +1,7 @@
 """The states of a study: where each comes from."""
 
 from dataclasses import fields
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,7 @@ class StateSettings(Section):
     unit: str | None = None
     dataset: str | None = None
     center: Finite | None = None
+    tilt_deg: Annotated[float, Field(gt=-45, lt=45)] | None = None
     black_body: str | None = None
     dose_file: str | None = None
     dose_reference: Positive | None = None
@@ -34,7 +35,7 @@ class StateSettings(Section):
             raise ValueError("expected either `scan` (raw projections) or `volume` (reconstructed elsewhere)")
         if self.volume is not None:
             self._refuse(
-                ["center", "black_body", "dose_file", "dose_reference", *self.options],
+                ["center", "tilt_deg", "black_body", "dose_file", "dose_reference", *self.options],
                 "belongs to a scan, a volume has none",
             )
         else:

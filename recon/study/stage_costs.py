@@ -88,7 +88,7 @@ def _reconstructing(sizes: StudySizes, state: StatePlan) -> int:
     method, slab = sizes.study.reconstruction.as_method(), min(sizes.slab, state.volume[0])
     rows = min(sizes.rows, state.volume[0])
     # shifted views show a slice in rows beside it
-    beside = method.halo + (ALIGNMENT_REACH if sizes.study.alignment.is_asked_for else 0)
+    beside = method.halo + (ALIGNMENT_REACH if sizes.study.is_aligned else 0)
     held = min(rows + 2 * beside, state.volume[0])
     lines, planes = held * state.row_bytes, rows * state.plane_bytes
     reading = 2 * lines + _undoing(sizes, state, held)

@@ -141,7 +141,8 @@ stripe_method = "gains"        # errors of single pixels; "sorting", "large", "d
 
 _RECONSTRUCTION = """# [alignment]
 # views = true                 # shift of every view in both directions: jumps, drift, jitter; the slices take longer
-# tilt = true                  # of the rotation axis, in the plane of the detector and along the beam
+# tilt = true                  # of the rotation axis, in the plane of the detector and along the beam;
+#                              # states.NAME.tilt_deg gives the one in the plane of the detector instead
 
 [reconstruction]
 method = "fbp"

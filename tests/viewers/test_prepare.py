@@ -84,10 +84,15 @@ def test_the_widget_reads_shows_and_writes(viewer, demo, qtbot):
     widget.center_box.setValue(widget.center_box.value() + 3)
     assert np.any(widget.after.pixels != before)
     np.testing.assert_array_equal(widget.before.pixels, before)
+    widget.tilt_box.setValue(0.25)
     widget.write(demo / "study.toml")
-    assert read_study(demo / "study.toml").states["charged"].center == pytest.approx(
-        widget.center_box.value(), abs=0.006
-    )
+    charged = read_study(demo / "study.toml").states["charged"]
+    # the file holds three decimals
+    assert charged.center == pytest.approx(widget.center_box.value(), abs=0.0006)
+    assert charged.tilt_deg == 0.25
+    widget.tilt_box.setValue(0.0)
+    widget.write(demo / "study.toml")
+    assert read_study(demo / "study.toml").states["charged"].tilt_deg is None
 
 
 @pytest.mark.slow

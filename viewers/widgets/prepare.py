@@ -105,7 +105,7 @@ class Prepare(QWidget):
         self.before.show_pixels(self.after.pixels)
 
     def write(self, study: Path) -> None:
-        """Write centre, spots, stripes and filter into a study.toml."""
+        """Write centre, tilt, spots, stripes and filter into a study.toml; no tilt where it is zero."""
         layer = next(our_layers(self.viewer, "projections"), None)
         if layer is None:
             self.message.setText(NO_SCAN)
@@ -114,6 +114,7 @@ class Prepare(QWidget):
             state = state_of_scan(study, Path(layer.metadata[OURS]["source"]))
             edit_study(study, {
                 ("states", state, "center"): round(self.center_box.value(), 3),
+                ("states", state, "tilt_deg"): round(self.tilt_box.value(), 3) or None,
                 ("preprocess", "spots"): self.spots_box.isChecked(),
                 ("preprocess", "stripes"): "on" if self.stripes_box.isChecked() else "auto",
                 ("reconstruction", "filter"): self.filter_box.currentText(),
@@ -121,7 +122,7 @@ class Prepare(QWidget):
         except DeltamuError as error:
             self.message.setText(str(error))
             return
-        self.message.setText(f"written into {study}: centre of {state}, spots, stripes, filter")
+        self.message.setText(f"written into {study}: centre and tilt of {state}, spots, stripes, filter")
 
     @staticmethod
     def _read(path: Path, closed: threading.Event) -> Any:
