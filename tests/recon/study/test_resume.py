@@ -219,7 +219,7 @@ CHANGED = {
         {
             "preprocess charged", "reconstruct charged", "register charged", "resample charged", "layers",
             "labels", "change charged-pristine", "change charged-discharged", "subsets", "preprocess", "interpolation",
-            "flattened", "resolution", "scale",
+            "flattened", "thickness", "resolution", "scale",
         },
     ),
 }  # fmt: skip
