@@ -1,4 +1,4 @@
-"""Dead, hot and unstable pixels and line defects: found on flats and darks, interpolated in every frame."""
+"""Dead, hot and unstable pixels and line defects: found on flats, darks and views, interpolated in every frame."""
 
 from dataclasses import dataclass
 
@@ -17,6 +17,10 @@ HOT_SIGMA = 10.0
 UNSTABLE_RATIO = 4.0
 FRAMES_FOR_STABILITY = 8
 NEIGHBOURS = 8
+# in the views: so many frames are looked at, a pixel stands out by so much of its level, a column in so many rows
+VIEWS_LOOKED_AT, FEWEST_VIEWS = 8, 3
+STANDS_OUT_SIGMA, STANDS_OUT_FRACTION = 4.0, 0.05
+BAD_COLUMN = 0.5
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,61 @@ def find_bad_pixels(flat: Float32, dark: Float32, flats: Float32, darks: Float32
     sigma = 1.4826 * float(np.median(excess))
     bad |= excess > max(HOT_SIGMA * sigma, HOT_FRACTION * level)
     return bad | _unstable(flats) | _unstable(darks, floor=HOT_FRACTION * level)
+
+
+def bad_in_views(frames: Float32, variance: tuple[Float32, Float32]) -> NDArray[np.bool_]:
+    """Find pixels and whole columns that fail in the views, whatever flats and darks say of them.
+
+    A pixel is bad that lies beyond seven of its eight neighbours, by four standard deviations and 5 % of their level,
+    in most views: the blur of the detector lets no part of a sample do that, and hits come and go. A column is
+    bad whose pixels lie beyond those at both sides in most rows. Smaller errors of gains are left to `gain_pattern`.
+
+    Parameters
+    ----------
+    frames : (n, row, column) array
+        Transmission of views spread over the scan; with fewer than three nothing is bad.
+    variance : (offset, slope), each (row, column)
+        As for `find_spots`.
+
+    Returns
+    -------
+    (row, column) bool array
+    """
+    if len(frames) < FEWEST_VIEWS or min(frames.shape[1:]) < 3:
+        return np.zeros(frames.shape[1:], bool)
+    chosen = np.unique(np.linspace(0, len(frames) - 1, VIEWS_LOOKED_AT).round().astype(int))
+    pixels, columns = (
+        np.median([beyond(frames[k], variance) for k in chosen], axis=0) > 1
+        for beyond in (_beyond_neighbours, _beyond_sides)
+    )
+    return np.asarray(pixels | (columns.mean(axis=0) > BAD_COLUMN))
+
+
+def _beyond_neighbours(frame: Float32, variance: tuple[Float32, Float32]) -> Float32:
+    """How far each pixel lies beyond all but one of its eight neighbours, in units of what is allowed."""
+    padded = np.pad(frame, 1, mode="reflect")
+    rows, columns = frame.shape
+    around = [padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+    ordered = np.partition(np.stack(around), (1, 3, 6), axis=0)
+    return _excess(frame, ordered[1], ordered[6], ordered[3], variance)
+
+
+def _beyond_sides(frame: Float32, variance: tuple[Float32, Float32]) -> Float32:
+    """How far each pixel lies beyond those to its left and right, in the same units."""
+    padded = np.pad(frame, ((0, 0), (1, 1)), mode="reflect")
+    left, right = padded[:, :-2], padded[:, 2:]
+    low, high = np.minimum(left, right), np.maximum(left, right)
+    return _excess(frame, low, high, np.asarray(0.5 * (low + high), np.float32), variance)
+
+
+def _excess(
+    frame: Float32, low: Float32, high: Float32, level: Float32, variance: tuple[Float32, Float32]
+) -> Float32:
+    usual = np.maximum(level, 0)
+    allowed = np.maximum(
+        STANDS_OUT_SIGMA * np.sqrt(variance[0] + variance[1] * usual), STANDS_OUT_FRACTION * usual
+    )
+    return np.asarray(np.maximum(frame - high, low - frame) / np.maximum(allowed, 1e-9), np.float32)
 
 
 def plan_repair(bad: NDArray[np.bool_]) -> PixelRepair:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.recon.errors import InputError
+from deltamu.recon.preprocess.bad_pixels import bad_in_views, plan_repair
 from deltamu.recon.preprocess.black_body import BlackBodyFrames
 from deltamu.recon.preprocess.correction import SPOT_THRESHOLD, Correction, clean_transmission, spot_maps
 from deltamu.recon.preprocess.detector import ScanLike, measure_detector
@@ -113,6 +114,14 @@ def _learn_from_views(
             f"flats: the shape of the beam changes by {100 * draft.flat_drift.rms:.2g} % (rms) from before the scan to "
             "after it; it is interpolated in time"
         )
+    failing = bad_in_views(
+        clean_transmission(sample, draft)[0], spot_maps(replace(draft, spot_noise=(offset, slope)))
+    )
+    if failing.any():
+        draft = _without_pixels(draft, failing)
+        notes.append(
+            f"bad pixels: {np.count_nonzero(failing)} fail in the views only; they are interpolated as well"
+        )
     if not noise_known:
         per_count = max(slope, 1e-9) * float(np.median(draft.flat))
         draft = replace(draft, noise=_rough_noise(per_count))
@@ -128,6 +137,14 @@ def _learn_from_views(
     if black_body is not None:
         draft = replace(draft, background=black_body.background(draft))
     return replace(draft, notes=tuple(notes))
+
+
+def _without_pixels(draft: Correction, failing: NDArray[np.bool_]) -> Correction:
+    """Interpolate further pixels."""
+    flat = draft.flat[None].copy()
+    bad = draft.bad_pixels | failing
+    plan_repair(bad).apply(flat)
+    return replace(draft, bad_pixels=bad, flat=flat[0])
 
 
 def _allow_corners(sample: Float32, draft: Correction) -> Correction:

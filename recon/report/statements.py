@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deltamu.recon.report.content import ReportContent, Table, state_title
+from deltamu.recon.report.effects import effect_of
 from deltamu.recon.report.numbers import finite, number, percent
 
 GOOD_PART = 0.25
@@ -59,7 +60,15 @@ def statements(content: ReportContent) -> tuple[Statement, ...]:
 
 def _correction_statements(content: ReportContent) -> list[Statement]:
     stated: Table = content.summary.get("corrections") or {}
-    return [Statement(name, _correction_text(step, stated.get(step))) for step, name in CORRECTIONS.items()]
+    return [
+        Statement(name, _with_effect(_correction_text(step, stated.get(step)), step, content))
+        for step, name in CORRECTIONS.items()
+    ]
+
+
+def _with_effect(text: str, step: str, content: ReportContent) -> str:
+    effect = effect_of(step, content.summary["states"])
+    return f"{text} {effect[0].upper()}{effect[1:]}." if effect else text
 
 
 def _correction_text(step: str, stated: Any) -> str:

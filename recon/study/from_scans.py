@@ -173,9 +173,12 @@ def _gain_pattern(context: RunContext, state: ScannedState) -> Array:
     kept = create_stack(context.work / f"{state.name}_gains", shape=shape, chunks=shape)
 
     def find() -> tuple[Slabs, Mapping[str, Any]]:
-        return [(kept, gain_pattern(mean_projection(_stored(context, state)))[None])], {}
+        mean = mean_projection(_stored(context, state))
+        pattern = gain_pattern(mean)
+        found = audit_stripes(mean[None], (mean - pattern)[None])
+        return [(kept, pattern[None])], {"removed_rms": found.removed_rms, "object_share": found.object_share}
 
-    context.piece(PieceKey("gains", state.name), settings_hash(state.settings, "gains"), find)
+    context.piece(PieceKey("gains", state.name), settings_hash(state.settings, "gains", "audited"), find)
     return np.asarray(kept[0], np.float32)
 
 

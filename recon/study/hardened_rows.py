@@ -1,13 +1,14 @@
 """The hardening of the beam in a study: which model, the casing that is left out first, what it changes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.recon.preprocess.alignment import shifted_columns
-from deltamu.recon.preprocess.hardening import Hardening, linearise
+from deltamu.recon.preprocess.hardening import Hardening, SpectrumHardening, linearise
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.solvers.casing import casing_line_integrals
 from deltamu.recon.study.aligning import Alignment
@@ -24,6 +25,8 @@ Array = NDArray[np.float32]
 CASING_ROWS = 16
 # rays whose hardening is reported
 THICK_DEPTH = 0.5
+# Li6PS5Cl, and about the sulfur cathode between pristine and discharged: results are stated for both
+STATED_RATIOS_ANGSTROM = (0.131, 0.33)
 
 
 def hardening_model(study: Study) -> Hardening | None:
@@ -107,7 +110,13 @@ def _casing(context: RunContext, state: TurnedState, stored: BlockArray) -> Arra
         return [(kept, casing)], _facts(context.study, mean, casing)
 
     settings = settings_hash(
-        state.settings, state.center, shifts.tolist(), radius, CASING_ROWS, context.study.preprocess
+        state.settings,
+        state.center,
+        shifts.tolist(),
+        radius,
+        CASING_ROWS,
+        STATED_RATIOS_ANGSTROM,
+        context.study.preprocess,
     )
     context.piece(PieceKey("casing", state.name), settings, compute)
     return np.asarray(kept[:, :, :], np.float32)
@@ -131,16 +140,30 @@ def _facts(study: Study, mean: Array, casing: Array) -> dict[str, Any]:
     thick = through > THICK_DEPTH
     if not thick.any():
         return {"uncorrected_percent": None}
+    level = _mean_through(mean, casing, thick, model)
+    uncorrected = float(np.mean(through[thick], dtype=np.float64)) / level
+    return {"uncorrected_percent": 100 * (uncorrected - 1)} | {
+        f"ratio_{ratio:g}_percent": 100 * (_mean_through(mean, casing, thick, other) / level - 1)
+        for ratio, other in _other_ratios(model).items()
+    }
+
+
+def _mean_through(mean: Array, casing: Array, thick: NDArray[np.bool_], model: Hardening) -> float:
+    """Mean line integral of thick rays through the sample once the hardening is undone."""
     linear, _ = linearise(mean, model, inert=casing)
-    ratio = float(
-        np.mean(through[thick], dtype=np.float64) / np.mean((linear - casing)[thick], dtype=np.float64)
-    )
-    return {"uncorrected_percent": 100 * (ratio - 1)}
+    return float(np.mean((linear - casing)[thick], dtype=np.float64))
+
+
+def _other_ratios(model: Hardening) -> dict[float, Hardening]:
+    """The same spectrum with the other ratios of scattering to absorption that a sulfur cathode may be given."""
+    if not isinstance(model, SpectrumHardening):
+        return {}
+    return {ratio: replace(model, scattering_ratio_angstrom=ratio) for ratio in STATED_RATIOS_ANGSTROM}
 
 
 def hardening_facts(context: RunContext, name: str) -> dict[str, Any]:
-    """Bias of rays through the sample without the correction, per cent; empty where it was not determined."""
+    """Rays through the sample without the correction, and with other ratios, per cent; empty where not determined."""
     if hardening_model(context.study) is None or not leaves_out_casing(context.study):
         return {}
     payload = context.journal.payload(PieceKey("casing", name))
-    return {"hardening_uncorrected_percent": payload["uncorrected_percent"]}
+    return {f"hardening_{key}": value for key, value in payload.items() if key.endswith("_percent")}

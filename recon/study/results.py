@@ -4,7 +4,7 @@ import math
 import platform
 import resource
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -12,13 +12,13 @@ import numpy as np
 
 from deltamu.recon.atomic import write_json, write_text
 from deltamu.recon.materials.lithium import charge_per_attenuation, kappa
-from deltamu.recon.preprocess.consistency import moment_consistency
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.study.aligning import alignment_text
 from deltamu.recon.study.change_chain import Comparison
 from deltamu.recon.study.checkpoint import PieceKey, checkpoint
 from deltamu.recon.study.from_scans import STARVED_ROW, ScannedState, frame_facts
-from deltamu.recon.study.hardened_rows import hardening_facts, leaves_out_casing
+from deltamu.recon.study.hardened_rows import leaves_out_casing
+from deltamu.recon.study.preprocess_facts import keep_bad_pixels, preprocess_facts
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.volumes.volume import Volume
 
@@ -40,13 +40,15 @@ def write_results(
     """Write the machine-readable results of a run, each file atomically."""
     facts = {name: frame_facts(context, state) for name, state in scanned.items()}
     _warn_of_starvation(context, facts)
+    for state in scanned.values():
+        keep_bad_pixels(context, state)
     if compared is not None:
         _remove_profiles(context, keep=compared.profiles)
         for change, table in compared.profiles.items():
             write_text(context.output / "profiles" / f"{change}.csv", table)
     write_json(context.output / "diagnostics.json", _diagnostics(context, sources, scanned, facts, compared))
     checkpoint("summary", PieceKey("summary"))
-    write_json(context.output / "summary.json", _summary(context, sources, scanned, facts, compared))
+    write_json(context.output / "summary.json", _summary(context, sources, scanned, compared))
 
 
 def _remove_profiles(context: RunContext, *, keep: Mapping[str, str]) -> None:
@@ -60,7 +62,6 @@ def _summary(
     context: RunContext,
     sources: Mapping[str, Scan | Volume],
     scanned: Mapping[str, ScannedState],
-    facts: Mapping[str, Any],
     compared: Comparison | None,
 ) -> dict[str, Any]:
     study = context.study
@@ -77,7 +78,7 @@ def _summary(
         "peak_memory_bytes": peak_memory_bytes(),
         "reconstruction": study.reconstruction.model_dump(),
         "corrections": _corrections(context, scanned),
-        "states": {name: _state(context, name, source, scanned, facts) for name, source in sources.items()},
+        "states": {name: _state(context, name, source, scanned) for name, source in sources.items()},
     }
     if compared is not None and study.layers is not None:
         lithium = study.lithium
@@ -104,11 +105,10 @@ def _state(
     name: str,
     source: Scan | Volume,
     scanned: Mapping[str, ScannedState],
-    facts: Mapping[str, Any],
 ) -> dict[str, Any]:
     if isinstance(source, Volume):
         return {"source": source.name, "unit": source.unit, "notes": list(source.notes)}
-    state, frames = scanned[name], facts[name]
+    state = scanned[name]
     degrees = np.degrees(source.angles)
     return {
         "projections": int(source.shape[0]),
@@ -116,33 +116,9 @@ def _state(
         "center_px": state.center,
         "center_spread_px": float(state.centering["spread"]),
         "tilt_deg": float(state.centering["tilt_deg"]),
-        "dose_rms": float(np.std(frames["dose"])),
-        "spots_fraction": frames["spots_fraction"],
-        "starved_fraction": float(np.mean(frames["starved_fraction"])),
-        "noise_origin": state.correction.noise.origin,
-        "moment_spread_percent": _moment_spread(frames["mean"]),
-        **_background_facts(state),
-        **hardening_facts(context, name),
+        **preprocess_facts(context, state),
         **({"alignment": dict(state.alignment.facts)} if state.alignment.facts else {}),
         "notes": list(source.notes),
-    }
-
-
-def _moment_spread(means: Sequence[float]) -> float | None:
-    """How much the mean line integral varies over the views; unknown with fewer than three."""
-    return moment_consistency(np.asarray(means)).spread_percent if len(means) > 2 else None
-
-
-def _background_facts(state: ScannedState) -> dict[str, Any]:
-    """Share of the open beam that was subtracted as background, with and without the sample."""
-    background = state.correction.background
-    if background is None:
-        return {}
-    views = np.linspace(0, state.scan.shape[0] - 1, 8).round().astype(int)
-    behind = float(np.mean([background.of_view(int(view)).mean() for view in views]))
-    return {
-        "background_percent": 100 * behind,
-        "background_open_beam_percent": 100 * float(background.open_beam.mean()),
     }
 
 
@@ -229,7 +205,8 @@ def _warn_of_starvation(context: RunContext, facts: Mapping[str, Any]) -> None:
         rows = np.flatnonzero(np.asarray(frames["starved_fraction"]) > STARVED_ROW)
         if rows.size:
             context.warn(
-                f"{name}: {rows.size} detector rows ({rows[0]} to {rows[-1]}) are starved of neutrons; "
+                f"{name}: {rows.size} detector rows ({rows[0]} to {rows[-1]}) are starved of neutrons, "
+                f"{100 * float(np.mean(frames['starved_fraction'])):.2g} % of all pixels of the views; "
                 "attenuation there is biased low and its lithium cannot be determined; σ of a change is unknown beside them"
             )
 
