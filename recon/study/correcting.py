@@ -8,7 +8,7 @@ from deltamu.recon.preprocess.correction import Correction
 from deltamu.recon.preprocess.line_spread import LineSpreadTail
 from deltamu.recon.preprocess.prepare import prepare_correction
 from deltamu.recon.scans.scan import Scan
-from deltamu.recon.study.dose_file import read_dose_file
+from deltamu.recon.study.dose_file import HEADER, read_dose_file, read_header_dose
 from deltamu.recon.study.settings import Study
 
 
@@ -40,10 +40,14 @@ def state_correction(study: Study, name: str, scan: Scan, black_body: Scan | Non
 
 
 def _counts(study: Study, name: str, scan: Scan) -> NDArray[np.float64] | None:
-    path = study.dose_path(name)
-    if study.preprocess.dose != "file" or path is None:
+    state = study.states[name]
+    if study.preprocess.dose != "file" or state.dose_file is None:
         return None
-    return read_dose_file(path, scan.shape[0], reference=study.states[name].dose_reference)
+    path = study.dose_path(name)
+    if path is None:
+        keyword = state.dose_file.removeprefix(HEADER)
+        return read_header_dose(scan, keyword, reference=state.dose_reference)
+    return read_dose_file(path, scan.shape[0], reference=state.dose_reference)
 
 
 def _tail(study: Study, scan: Scan) -> LineSpreadTail | None:

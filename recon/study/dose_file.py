@@ -1,4 +1,4 @@
-"""Monitor counts or proton charge of every view, from a text file or a dataset of an HDF5 file."""
+"""Monitor counts or proton charge of every view, from a text file, a dataset of an HDF5 file, or the frames' headers."""
 
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.recon.errors import InputError
+from deltamu.recon.scans.frame_headers import header_numbers
+from deltamu.recon.scans.scan import Scan
 
 Float = NDArray[np.float64]
 
 # what NXtomo calls the kinds of frames
 VIEW_KEY, FLAT_KEY = 0, 1
+# what a `dose_file` begins with that is a keyword in the header of every frame
+HEADER = "header:"
 
 
 def read_dose_file(path: Path, views: int, *, reference: float | None) -> NDArray[np.float64]:
@@ -46,6 +50,36 @@ def read_dose_file(path: Path, views: int, *, reference: float | None) -> NDArra
             "one per view"
         )
     return values / (reference or measured or float(values.mean()))
+
+
+def read_header_dose(scan: Scan, keyword: str, *, reference: float | None) -> NDArray[np.float64]:
+    """Read the dose of every view, relative to an open-beam frame of its exposure, from the header of every frame.
+
+    Parameters
+    ----------
+    scan : Scan
+        One FITS or TIFF file per frame; where several frames show a view, their mean counts.
+    keyword : str
+        `MONITOR` of `MONITOR = 12345`.
+    reference : float or None
+        What the monitor counted for an open-beam frame; without it the mean of the open-beam frames' headers.
+
+    Raises
+    ------
+    InputError
+        If a header lacks the keyword, or a number is not positive.
+    """
+    numbers = header_numbers(scan.projections, keyword)
+    if reference is None:
+        if scan.flat_source is None:
+            raise InputError(f"{scan.name}: no flats with '{keyword}' in their headers; state dose_reference")
+        reference = float(header_numbers(scan.flat_source, keyword).mean()) * scan.flat_scale
+    values = np.array([numbers[list(frames)].mean() for frames in scan.groups])
+    if not (reference > 0 and np.all(np.isfinite(values) & (values > 0))):
+        raise InputError(
+            f"{scan.name}: '{keyword}' in the headers: found {values.min():g}, expected positive numbers"
+        )
+    return np.asarray(values / reference, np.float64)
 
 
 def _from_text(path: Path) -> Float:

@@ -10,6 +10,7 @@ from pydantic import ValidationError, field_validator, model_validator
 
 from deltamu.recon.errors import InputError, naming
 from deltamu.recon.scans.options import ScanOptions
+from deltamu.recon.study.dose_file import HEADER
 from deltamu.recon.study.settings_cell import LayerSettings, RegistrationSettings
 from deltamu.recon.study.settings_preprocess import PreprocessSettings
 from deltamu.recon.study.settings_problems import first_problem, known_or_near, refuse_unknown, toml_content
@@ -123,7 +124,7 @@ class Study(Section):
         for name, state in self.states.items():
             if state.scan and (self.preprocess.dose == "file") != (state.dose_file is not None):
                 raise ValueError(
-                    f"states.{name}.dose_file goes with preprocess.dose = 'file': monitor counts, one line per view"
+                    f"states.{name}.dose_file goes with preprocess.dose = 'file': monitor counts, one line per view, or 'header:KEYWORD' of the frames"
                 )
         grids = {name for name, state in self.states.items() if state.black_body is not None}
         scans = {name for name, state in self.states.items() if state.scan is not None}
@@ -149,9 +150,11 @@ class Study(Section):
         return (self.folder / str(settings.scan or settings.volume)).resolve()
 
     def dose_path(self, state: str) -> Path | None:
-        """Absolute path of the file with the dose of every view."""
+        """Absolute path of the file with the dose of every view; None where it stands in the headers of the frames."""
         given = self.states[state].dose_file
-        return None if given is None else (self.folder / given).resolve()
+        if given is None or given.startswith(HEADER):
+            return None
+        return (self.folder / given).resolve()
 
     def black_body_path(self, state: str) -> Path | None:
         """Absolute path of the acquisition behind a black-body grid."""
@@ -178,7 +181,7 @@ def settings_text(study: Study) -> str:
         for key in ("scan", "volume"):
             if key in state:
                 state[key] = str(study.state_path(name))
-        if "dose_file" in state:
+        if study.dose_path(name) is not None:
             state["dose_file"] = str(study.dose_path(name))
         if "black_body" in state:
             state["black_body"] = str(study.black_body_path(name))

@@ -132,7 +132,7 @@ def _options(draft: StudyDraft) -> str:
 
 
 _PREPROCESS = """[preprocess]
-dose = "air"                   # each frame's dose from air beside the sample, found automatically; "file" (states.NAME.dose_file), "region", "none"
+dose = "air"                   # each frame's dose from air beside the sample, found automatically; "file" (states.NAME.dose_file, or header:KEYWORD), "region", "none"
 # air_columns = [[0, 20], [490, 512]]
 spots = true                   # gamma spots and dead pixels
 stripes = "auto"               # only when rings stand above the noise of the open beam; "on", "off"

@@ -5,12 +5,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import tifffile
 
 from deltamu.recon.errors import InputError
 from deltamu.recon.preprocess.consistency import moment_consistency
 from deltamu.recon.preprocess.correction import correct_frames
 from deltamu.recon.preprocess.prepare import prepare_correction
-from deltamu.recon.study.dose_file import read_dose_file
+from deltamu.recon.scans.read import read_scan
+from deltamu.recon.study.correcting import state_correction
+from deltamu.recon.study.dose_file import read_dose_file, read_header_dose
+from deltamu.recon.study.settings import settings_text, study_from_table
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +98,28 @@ def test_a_dataset_of_the_scan(tmp_path):
         read_dose_file(views, 4, reference=None)
     with pytest.raises(InputError, match="'nothing' cannot be read"):
         read_dose_file(Path(f"{path}::nothing"), 3, reference=None)
+
+
+def test_the_headers_of_the_frames(tmp_path):
+    """Two frames per view, flats of half the exposure; a study takes the keyword instead of a file."""
+    for kind, numbers in (("proj", [90.0, 110.0, 150.0, 50.0, 120.0, 180.0]), ("ob", [50.0, 50.0])):
+        (tmp_path / kind).mkdir()
+        for index, number in enumerate(numbers):
+            frame = np.full((4, 40), 500 if kind == "proj" else 1000, np.uint16)
+            tifffile.imwrite(
+                tmp_path / kind / f"{kind}_{index}.tif", frame, description=f"Charge: {number}", metadata=None
+            )
+    table = {
+        "reference": "one", "preprocess": {"dose": "file"},
+        "scan": {"angles_deg": (0.0, 60.0, 120.0), "frames_per_angle": 2, "exposure_s": 2.0, "flat_exposure_s": 1.0,
+                 "pixel_size_mm": 0.1},
+        "states": {"one": {"scan": ".", "dose_file": "header:Charge"}},
+    }  # fmt: skip
+    study = study_from_table(table, folder=tmp_path)
+    assert 'dose_file = "header:Charge"' in settings_text(study)
+    scan = read_scan(tmp_path, **vars(study.scan_options("one")))
+    np.testing.assert_allclose(state_correction(study, "one", scan, None).doses, [1.0, 1.0, 1.5])
+    np.testing.assert_allclose(read_header_dose(scan, "Charge", reference=200.0), [0.5, 0.5, 0.75])
 
 
 def test_wrong_files_are_named(tmp_path):
