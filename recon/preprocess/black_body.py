@@ -53,6 +53,11 @@ class BlackBodyFrames:
                 f"black_body: frames of {self.scan.shape[1:]} pixels, the scan has {correction.flat.shape}; "
                 "expected the same camera, crop and binning"
             )
+        if self.mask is not None and np.shape(self.mask) != correction.flat.shape:
+            raise InputError(
+                f"black_body: a mask of {np.shape(self.mask)} pixels for frames of {correction.flat.shape}; expected the "
+                "frames as they are read, cropped and binned"
+            )
         darks = np.asarray(self.scan.darks, np.float32)
         dark = darks.mean(axis=0, dtype=np.float64).astype(np.float32) if len(darks) else correction.dark
         flats = combine_flats(np.asarray(self.scan.flats, np.float32), dark, threshold=None)

@@ -17,6 +17,7 @@ from deltamu.recon.preprocess.flat_drift import FlatDrift
 from deltamu.recon.preprocess.line_spread import LineSpreadTail, remove_tail
 from deltamu.recon.preprocess.noise import NoiseModel
 from deltamu.recon.preprocess.scatter import Background
+from deltamu.recon.preprocess.spots import find_dark_spots
 from deltamu.recon.preprocess.starvation import average_starved
 
 Float32 = NDArray[np.float32]
@@ -44,6 +45,8 @@ class Correction:
         stay.
     spot_threshold : float
         Standard deviations.
+    dark_spots : bool
+        Spots darker than their surroundings are replaced as well.
     corner_variance : (row, column) float32 array or None
         Added to the spot noise where the sample itself stands out in view after view.
     doses : (view,) array or None
@@ -70,6 +73,7 @@ class Correction:
     noise: NoiseModel
     spot_noise: tuple[float, float] | None
     spot_threshold: float = SPOT_THRESHOLD
+    dark_spots: bool = False
     corner_variance: Float32 | None = None
     doses: Float | None = None
     inert_region: tuple[int, int, int, int] | None = None
@@ -230,6 +234,8 @@ def clean_transmission(raw: NDArray[np.generic], correction: Correction) -> tupl
     if correction.spot_noise is None:
         return frames, np.zeros(len(frames))
     mask = find_spots(frames, spot_maps(correction), threshold=correction.spot_threshold)
+    if correction.dark_spots:
+        mask |= find_dark_spots(frames, spot_maps(correction), threshold=correction.spot_threshold)
     fill_flagged(frames, mask)
     return frames, np.count_nonzero(mask, axis=(1, 2)) / mask[0].size if len(mask) else np.zeros(0)
 

@@ -16,7 +16,7 @@ from deltamu.recon.preprocess.dose import Columns, check_air_columns, find_air_c
 from deltamu.recon.preprocess.line_spread import LineSpreadTail, noise_without_tail
 from deltamu.recon.preprocess.noise import NoiseModel, white_noise
 from deltamu.recon.preprocess.scatter import UniformBackground
-from deltamu.recon.preprocess.spots import corner_variance, spot_variance
+from deltamu.recon.preprocess.spots import corner_variance, spot_variance, upside_down
 
 Float32 = NDArray[np.float32]
 
@@ -30,6 +30,7 @@ def prepare_correction(
     air_columns: Sequence[Sequence[int]] | None = None,
     spots: bool = True,
     spot_threshold: float = SPOT_THRESHOLD,
+    dark_spots: bool = False,
     counts_per_adu: float | None = None,
     dose_counts: NDArray[np.floating] | None = None,
     dose_region: Sequence[int] | None = None,
@@ -55,6 +56,8 @@ def prepare_correction(
         Remove gamma spots.
     spot_threshold : float
         Standard deviations.
+    dark_spots : bool
+        Replace spots that are darker than their surroundings as well; gamma hits are bright.
     counts_per_adu : float, optional
         Effective counts (variance = mean over large areas) per ADU; measured on repeated flats when not
         given.
@@ -79,7 +82,7 @@ def prepare_correction(
     )
     draft = Correction(
         detector.dark, detector.flat, detector.flat_frames, detector.bad_pixels, (),
-        detector.noise or _rough_noise(1.0), None, spot_threshold,
+        detector.noise or _rough_noise(1.0), None, spot_threshold, dark_spots,
         doses=None if dose_counts is None else np.asarray(dose_counts, np.float64),
         background=None if scatter_fraction is None else UniformBackground(scatter_fraction), tail=tail,
         flat_drift=detector.flat_drift,
@@ -151,6 +154,9 @@ def _allow_corners(sample: Float32, draft: Correction) -> Correction:
     """Keep the corners of the sample from being taken for spots."""
     frames = clean_transmission(sample, replace(draft, spot_noise=None))[0]
     extra = corner_variance(frames, spot_maps(draft), threshold=draft.spot_threshold)
+    if draft.dark_spots:
+        dark = corner_variance(upside_down(frames), spot_maps(draft), threshold=draft.spot_threshold)
+        extra = np.maximum(extra, dark)
     return replace(draft, corner_variance=extra)
 
 

@@ -1,11 +1,11 @@
-"""Gamma spots: what a pixel may show without being one, so that only spots are replaced."""
+"""Spots, bright and dark: what a pixel may show without being one, so that only spots are replaced."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 from scipy.optimize import nnls
 
-from deltamu.kernels.spots import fill_flagged, find_spots
+from deltamu.kernels.spots import fill_flagged, find_spots, local_median
 
 Float32 = NDArray[np.float32]
 
@@ -82,6 +82,26 @@ def corner_variance(frames: Float32, variance: tuple[Float32, Float32], *, thres
     # the largest may be a spot upon the corner
     height = np.partition(around, -2, axis=0)[-2] if len(frames) > 1 else around[0]
     return np.where(lasting, (CORNER_MARGIN / threshold * height) ** 2, 0).astype(np.float32)
+
+
+def upside_down(frames: Float32) -> Float32:
+    """Turn frames over about their local median, so that dark spots are bright ones at the same level.
+
+    Parameters
+    ----------
+    frames : (n, row, column) array
+    """
+    turned = local_median(frames, size=5)
+    turned *= 2
+    turned -= frames
+    return turned
+
+
+def find_dark_spots(
+    frames: Float32, variance: tuple[Float32, Float32], *, threshold: float
+) -> NDArray[np.bool_]:
+    """Find pixels that belong to dark spots, as `deltamu.kernels.spots.find_spots` finds bright ones."""
+    return find_spots(upside_down(frames), variance, threshold=threshold)
 
 
 def _opposite_differences(frames: Float32) -> tuple[Float32, Float32]:

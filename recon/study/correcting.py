@@ -9,6 +9,7 @@ from deltamu.recon.preprocess.line_spread import LineSpreadTail
 from deltamu.recon.preprocess.prepare import prepare_correction
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.study.dose_file import HEADER, read_dose_file, read_header_dose
+from deltamu.recon.study.mask_file import read_mask_file
 from deltamu.recon.study.settings import Study
 
 
@@ -32,10 +33,23 @@ def state_correction(study: Study, name: str, scan: Scan, black_body: Scan | Non
         dose_region=options.dose_region,
         air_columns=options.air_columns,
         spots=options.spots,
+        dark_spots=options.dark_spots,
         counts_per_adu=options.counts_per_adu,
-        black_body=None if black_body is None else BlackBodyFrames(black_body, scan.angles),
+        black_body=None
+        if black_body is None
+        else BlackBodyFrames(black_body, scan.angles, mask=dots_of_grid(study, name)),
         scatter_fraction=options.scatter.fraction,
         tail=_tail(study, scan),
+    )
+
+
+def dots_of_grid(study: Study, name: str) -> NDArray[np.bool_] | None:
+    """Mask (row, column) of the dots of the black-body grid, where the settings name a file of it."""
+    path = study.black_body_dots_path(name)
+    if path is None:
+        return None
+    return read_mask_file(
+        path, setting=f"states.{name}.black_body_dots", axes="(row, column) of the frames as read"
     )
 
 

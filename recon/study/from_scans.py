@@ -1,5 +1,6 @@
 """A state from its raw scan: what its frames are corrected with, centre of rotation, rows of line integrals."""
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -29,7 +30,7 @@ from deltamu.recon.study.aligning import (
     with_given_tilt,
 )
 from deltamu.recon.study.checkpoint import PieceKey
-from deltamu.recon.study.correcting import state_correction
+from deltamu.recon.study.correcting import dots_of_grid, state_correction
 from deltamu.recon.study.frames_to_rows import (
     CENTER_ROWS,
     FRAMES_PER_FILE,
@@ -88,7 +89,10 @@ def prepare_state(context: RunContext, name: str, scan: Scan) -> ScannedState:
         correction = state_correction(context.study, name, scan, grid)
         scan.forget_references()
     frames = options.model_dump(exclude={"hardening", "stripes", "stripe_method", "level_views"})
+    dots = dots_of_grid(context.study, name)
     known = None if grid is None else grid.fingerprint
+    if dots is not None:
+        known = f"{known} {zlib.crc32(np.packbits(dots).tobytes())}"
     settings = settings_hash(
         PIECES_VERSION, "line integrals", scan.fingerprint, known, frames, correction.doses
     )

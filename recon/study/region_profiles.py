@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from deltamu.recon.change.profile_plan import ProfilePlan
@@ -19,7 +18,7 @@ from deltamu.recon.change.regions import (
     ring_share,
 )
 from deltamu.recon.change.uncertainty import StateNoise, open_beam_readout_variance, subset_variance
-from deltamu.recon.errors import InputError
+from deltamu.recon.study.mask_file import read_mask_file
 from deltamu.recon.study.row_blocks import chunk_blocks
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.systematics import Systematics
@@ -47,15 +46,7 @@ def read_mask(context: RunContext, name: str, path: str) -> NDArray[np.bool_]:
         If the file is missing, of another kind, or not two-dimensional.
     """
     file = (context.study.folder / path).resolve()
-    try:
-        image = np.load(file) if file.suffix == ".npy" else tifffile.imread(file)
-    except (OSError, ValueError, tifffile.TiffFileError) as error:
-        raise InputError(
-            f"profile.regions.{name}: {file}: cannot be read ({error}); expected .npy or TIFF"
-        ) from None
-    if image.ndim != 2:
-        raise InputError(f"profile.regions.{name}: {file}: found shape {image.shape}, expected (y, x)")
-    return np.asarray(image > 0)
+    return read_mask_file(file, setting=f"profile.regions.{name}", axes="(y, x)")
 
 
 def measure_regions(

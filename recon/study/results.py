@@ -20,6 +20,7 @@ from deltamu.recon.study.from_scans import STARVED_ROW, ScannedState, frame_fact
 from deltamu.recon.study.hardened_rows import leaves_out_casing
 from deltamu.recon.study.preprocess_facts import keep_bad_pixels, preprocess_facts
 from deltamu.recon.study.run_context import RunContext
+from deltamu.recon.study.settings_preprocess import PreprocessSettings
 from deltamu.recon.volumes.volume import Volume
 
 SCHEMA = 1
@@ -189,7 +190,7 @@ def _corrections(context: RunContext, scanned: Mapping[str, ScannedState]) -> di
     return {
         "dark_and_open_beam": "clipped means over the frames, gamma spots left out",
         "dose": _DOSES.get(options.dose, False),
-        "spots": "selective local median" if options.spots else False,
+        "spots": _spots_text(options),
         "stripes": stripes.get(options.stripes, False),
         "scatter": options.scatter.as_text(),
         "line_spread": options.line_spread.as_text(),
@@ -198,6 +199,11 @@ def _corrections(context: RunContext, scanned: Mapping[str, ScannedState]) -> di
         ),
         "alignment": alignment_text(context.study),
     }
+
+
+def _spots_text(options: PreprocessSettings) -> str | bool:
+    kind = "bright and dark spots" if options.dark_spots else "bright spots"
+    return f"selective local median of {kind}" if options.spots else False
 
 
 def _warn_of_starvation(context: RunContext, facts: Mapping[str, Any]) -> None:

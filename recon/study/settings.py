@@ -161,6 +161,11 @@ class Study(Section):
         given = self.states[state].black_body
         return None if given is None else (self.folder / given).resolve()
 
+    def black_body_dots_path(self, state: str) -> Path | None:
+        """Absolute path of the mask of the dots of that grid; None where they are looked for."""
+        given = self.states[state].black_body_dots
+        return None if given is None else (self.folder / given).resolve()
+
     def cycler_path(self) -> Path | None:
         """Absolute path of the cycler's record."""
         given = self.lithium.cycler
@@ -185,6 +190,8 @@ def settings_text(study: Study) -> str:
             state["dose_file"] = str(study.dose_path(name))
         if "black_body" in state:
             state["black_body"] = str(study.black_body_path(name))
+        if "black_body_dots" in state:
+            state["black_body_dots"] = str(study.black_body_dots_path(name))
     if "labels" in content["profile"]:
         content["profile"]["labels"] = str((study.folder / content["profile"]["labels"]).resolve())
     if "cycler" in content["lithium"]:

@@ -112,6 +112,7 @@ class PreprocessSettings(Section):
     level_views: bool = False
     air_columns: tuple[tuple[int, int], ...] | None = None
     spots: bool = True
+    dark_spots: bool = False
     stripes: Literal["auto", "on", "off"] = "auto"
     stripe_method: Literal["gains", "sorting", "large", "dead", "all", "wavelet"] = "gains"
     counts_per_adu: Positive | None = None

@@ -25,6 +25,7 @@ class StateSettings(Section):
     center: Finite | None = None
     tilt_deg: Annotated[float, Field(gt=-45, lt=45)] | None = None
     black_body: str | None = None
+    black_body_dots: str | None = None
     dose_file: str | None = None
     dose_reference: Positive | None = None
     options: dict[str, Any] = Field(default_factory=dict)
@@ -35,11 +36,23 @@ class StateSettings(Section):
             raise ValueError("expected either `scan` (raw projections) or `volume` (reconstructed elsewhere)")
         if self.volume is not None:
             self._refuse(
-                ["center", "tilt_deg", "black_body", "dose_file", "dose_reference", *self.options],
+                [
+                    "center",
+                    "tilt_deg",
+                    "black_body",
+                    "black_body_dots",
+                    "dose_file",
+                    "dose_reference",
+                    *self.options,
+                ],
                 "belongs to a scan, a volume has none",
             )
         else:
             self._refuse(["voxel_size_mm", "unit", "dataset"], "belongs to a volume; of a scan state `{}`")
+        if self.black_body_dots is not None and self.black_body is None:
+            raise ValueError(
+                "black_body_dots (a mask of the dots) goes with black_body, the frames behind the grid"
+            )
         return self
 
     def _refuse(self, keys: list[str], why: str) -> None:

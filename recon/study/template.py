@@ -102,7 +102,7 @@ def _layers(draft: StudyDraft) -> str:
 
 BEAM_EXAMPLES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "scatter": (
-        'black_body: frames behind a grid, states.NAME.black_body = "path"; or "uniform" with fraction = 0.02',
+        'black_body: frames behind a grid, states.NAME.black_body = "path" (and black_body_dots = "mask.tif"); or "uniform" with fraction = 0.02',
         {"method": "none"},
     ),
     "line_spread": (
@@ -135,6 +135,7 @@ _PREPROCESS = """[preprocess]
 dose = "air"                   # each frame's dose from air beside the sample, found automatically; "file" (states.NAME.dose_file, or header:KEYWORD), "region", "none"
 # air_columns = [[0, 20], [490, 512]]
 spots = true                   # gamma spots and dead pixels
+# dark_spots = true            # and spots that are darker than their surroundings
 stripes = "auto"               # only when rings stand above the noise of the open beam; "on", "off"
 stripe_method = "gains"        # errors of single pixels; "sorting", "large", "dead", "all" (Vo 2018), "wavelet" (Münch 2009)
 # counts_per_adu = 0.2         # detected neutrons per grey level; estimated from the flats when not given"""

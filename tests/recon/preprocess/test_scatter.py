@@ -12,6 +12,9 @@ from deltamu.recon.preprocess.scatter import (
     measure_background,
 )
 from deltamu.recon.preprocess.smooth_surface import smooth_surface
+from deltamu.recon.scans.read import scan_from_arrays
+from deltamu.recon.study.correcting import state_correction
+from deltamu.recon.study.settings import study_from_table
 
 SHAPE = (96, 240)
 PITCH, RADIUS = (32, 30), 7.0
@@ -103,6 +106,37 @@ def test_a_mask_by_hand_gives_the_same_as_the_search():
     found = measure_background(sample_grid[None], open_grid, **common)
     drawn = measure_background(sample_grid[None], open_grid, dots=labels, **common)
     np.testing.assert_allclose(found.of_view(0), drawn.of_view(0), rtol=1e-6)
+
+
+def grid_scan(frames, flats):
+    """Frames of a camera with an offset of 100 ADU and an open beam of 20 000."""
+    adu = [100 + 20_000 * np.asarray(image) for image in (frames, flats)]
+    darks = np.full((3, *SHAPE), 100.0)
+    return scan_from_arrays(adu[0], np.arange(len(frames)) * 90, flats=adu[1], darks=darks, pixel_size_mm=0.1)
+
+
+def test_a_study_takes_a_mask_of_the_dots(tmp_path):
+    """From a file; a mask of other pixels is refused."""
+    _, view, sample_grid, open_grid = measured()
+    scan = grid_scan([view, view], np.ones((3, *SHAPE)))
+    grid_frames = grid_scan([sample_grid, sample_grid], [open_grid] * 3)
+    found = find_dots(open_grid)
+    np.save(tmp_path / "dots.npy", found > 0)
+    np.save(tmp_path / "other.npy", found[:, 1:] > 0)
+
+    def background(mask):
+        state = {"scan": "a", "black_body": "g", **({"black_body_dots": mask} if mask else {})}
+        table = {
+            "reference": "a", "states": {"a": state},
+            "preprocess": {"scatter": {"method": "black_body"}, "spots": False},
+        }  # fmt: skip
+        return state_correction(study_from_table(table, folder=tmp_path), "a", scan, grid_frames).background
+
+    np.testing.assert_allclose(background("dots.npy").of_view(0), background(None).of_view(0), rtol=1e-5)
+    with pytest.raises(InputError, match="a mask of"):
+        background("other.npy")
+    with pytest.raises(InputError, match=r"black_body_dots: .*none\.npy: cannot be read"):
+        background("none.npy")
 
 
 def test_background_is_interpolated_over_the_turn():

@@ -64,6 +64,29 @@ def test_hits_are_found_and_nothing_else(shots):
     assert fraction.mean() == pytest.approx(touched.mean())
 
 
+def test_dark_spots_where_they_are_asked_for(shots):
+    """Single and clustered, to half of the transmission; otherwise nothing but what bright spots need is replaced."""
+    _, without, correction, sigma = shots
+    rng = np.random.default_rng(6)
+    shape = without.shape
+    dirty, spots = without.astype(np.float32), np.zeros(shape, bool)
+    for view, row, column in zip(*(rng.integers(6, n - 6, 150) for n in shape), strict=True):
+        size = rng.integers(1, 4)
+        spots[view, row : row + size, column : column + size] = True
+    dark = correction.dark
+    dirty = np.where(spots, dark + 0.5 * (dirty - dark), dirty)
+    plain, _ = clean_transmission(dirty, replace(correction, spot_noise=None))
+    bright, _ = clean_transmission(dirty, correction)
+    both, _ = clean_transmission(dirty, replace(correction, dark_spots=True))
+    good = ~np.broadcast_to(correction.bad_pixels, shape)
+    deep = spots & good & (0.5 * plain / sigma > 8)
+    assert np.count_nonzero(deep) > 300
+    # beside the faces between layers, which are sharp here, the median is that of the other layer
+    assert (plain != both)[deep].mean() > 0.97
+    assert (plain != bright)[deep].mean() < 0.01
+    assert ((plain != both) & good & ~spots).mean() < 5e-4
+
+
 def test_missed_hits_leave_no_bias(shots):
     """The mean of −ln T beside that of the same neutrons without a hit: less than 1e-4."""
     with_hits, without, correction, _ = shots

@@ -43,6 +43,7 @@ def test_the_real_beam_has_everything_to_correct():
         ({"scatter": {"method": "uniform"}}, {}, "fraction"),
         ({"scatter": {"method": "black_body"}}, {}, "black_body is missing"),
         ({}, {"black_body": "grid"}, "black_body is used with"),
+        ({}, {"black_body_dots": "dots.tif"}, "goes with black_body"),
         ({"line_spread": {"tail_fraction": 0.05}}, {}, "go together"),
         ({"hardening": {"method": "polynomial"}}, {}, "coefficients"),
         ({"hardening": {"method": "magic"}}, {}, "hardening.method"),
