@@ -27,8 +27,8 @@ constexpr Index VIEWS_AT_A_TIME = 16;
 constexpr Index TILE = 32;          // edge of a square of voxels that back-projection works on
 
 #if defined(__GNUC__)
-typedef float Vector __attribute__((vector_size(64), aligned(64)));
-constexpr Index VECTORS = LANES / 16;
+typedef float Vector __attribute__((vector_size(32), aligned(32)));
+constexpr Index VECTORS = LANES / 8;
 struct Slices {
     Vector part[VECTORS];
 };

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from deltamu.recon.errors import InputError
 
 Array = NDArray[np.float32]
+Reason = Literal["iterations", "discrepancy", "relative_change"]
 
 
 @dataclass(frozen=True)
@@ -72,19 +74,40 @@ class Stopping:
             if value is not None and not value > 0:
                 raise InputError(f"{name}: found {value}, expected a positive number")
 
-    def is_met(self, iterate: Iterate, previous: Array | None) -> bool:
-        """Whether this iterate is the last to take; `previous` is the volume before it."""
-        if iterate.number >= self.iterations:
-            return True
+    def reason(self, iterate: Iterate, change: Callable[[], float]) -> Reason | None:
+        """Why this iterate is the last to take, or None; `change` works out how far it is from the one before."""
         if self.discrepancy is not None and iterate.residual_norm <= self.discrepancy:
-            return True
-        if self.relative_change is None or previous is None:
-            return False
-        return _norm(iterate.volume - previous) <= self.relative_change * _norm(iterate.volume)
+            return "discrepancy"
+        if self.relative_change is not None and change() <= self.relative_change:
+            return "relative_change"
+        return "iterations" if iterate.number >= self.iterations else None
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a solver went.
+
+    Attributes
+    ----------
+    objectives : tuple of float
+        What it minimises, after every iteration.
+    changes : tuple of float
+        ‖x − previous x‖ / ‖x‖ of every iteration; of the first one infinite.
+    reason : {"iterations", "discrepancy", "relative_change"}
+        Which criterion ended it; "iterations" where no other was met before or with the last one.
+    """
+
+    objectives: tuple[float, ...]
+    changes: tuple[float, ...]
+    reason: Reason
 
 
 def last(
-    iterates: Iterable[Iterate], stopping: Stopping, *, progress: Callable[[int, int], None] | None = None
+    iterates: Iterable[Iterate],
+    stopping: Stopping,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    record: Callable[[Course], None] | None = None,
 ) -> Iterate:
     """Take iterates until a criterion is met and return the last one.
 
@@ -95,15 +118,34 @@ def last(
     stopping : Stopping
     progress : callable, optional
         Called with (iterations done, at most); it may raise to cancel.
+    record : callable, optional
+        Called with the `Course` at the end; the objective of every iterate is worked out for it.
     """
     previous: Array | None = None
+    course: list[tuple[float, float]] = []
     for iterate in iterates:
         if progress is not None:
             progress(iterate.number, stopping.iterations)
-        if stopping.is_met(iterate, previous):
+        change = cache(partial(_relative_change, iterate.volume, previous))
+        if record is not None:
+            course.append((iterate.objective, change()))
+        reason = stopping.reason(iterate, change)
+        if reason is not None:
+            if record is not None:
+                objectives, changes = zip(*course, strict=True)
+                record(Course(objectives, changes, reason))
             return iterate
         previous = iterate.volume
     raise InputError("iterates: found none, expected a solver's generator")
+
+
+def _relative_change(volume: Array, previous: Array | None) -> float:
+    if previous is None:
+        return float("inf")
+    moved, size = _norm(volume - previous), _norm(volume)
+    if moved == 0:
+        return 0.0
+    return moved / size if size else float("inf")
 
 
 def _norm(array: Array) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from deltamu.recon.solvers.counts import mlem_iterates
 from deltamu.recon.solvers.fbp import check_views
-from deltamu.recon.solvers.iterate import Iterate, Stopping, last
+from deltamu.recon.solvers.iterate import Course, Iterate, Stopping, last
 from deltamu.recon.solvers.least_squares import cgls_iterates, os_sart_iterates, sirt_iterates
 from deltamu.recon.solvers.operators import operator
 from deltamu.recon.solvers.regularised import fista_iterates, pdhg_iterates
@@ -35,7 +35,7 @@ def sirt(
         The most that are taken.
     **options
         center, pixel_size_mm (as in `fbp`), size; discrepancy, relative_change (see `iterate.Stopping`);
-        progress, called with (done, at most); and what the generator takes: start, weights, lower, upper,
+        progress, called with (done, at most); record, called with the `iterate.Course` at the end; and what the generator takes: start, weights, lower, upper,
         support, relaxation.
 
     Returns
@@ -98,10 +98,11 @@ def _run(
     discrepancy: float | None = None,
     relative_change: float | None = None,
     progress: Progress | None = None,
+    record: Callable[[Course], None] | None = None,
     **options: Any,
 ) -> Array:
     views, theta = check_views(line_integrals, angles, center=center, pixel_size_mm=pixel_size_mm)
     _, rows, columns = views.shape
     A = operator(theta, columns=columns, rows=rows, center=center, pixel_size_mm=pixel_size_mm, size=size)
     stopping = Stopping(iterations, discrepancy, relative_change)
-    return last(generator(A, views, **options), stopping, progress=progress).volume
+    return last(generator(A, views, **options), stopping, progress=progress, record=record).volume

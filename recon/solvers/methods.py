@@ -11,6 +11,7 @@ from deltamu.kernels.backend import Cost
 from deltamu.recon.errors import InputError
 from deltamu.recon.solvers.engines import OWN, TIMES_OURS, engine_cost, engine_options, reconstruct_by_engine
 from deltamu.recon.solvers.fbp import check_views, fbp, fbp_cost
+from deltamu.recon.solvers.iterate import Course
 from deltamu.recon.solvers.iterative import cgls, fista, mlem, os_sart, pdhg, sirt
 from deltamu.recon.solvers.method import ITERATIONS, OPTIONS, STRENGTH, SUBSETS, Method
 from deltamu.recon.solvers.operators import operator
@@ -18,6 +19,10 @@ from deltamu.recon.solvers.penalties import TotalVariation, pull_of_noise
 
 Array = NDArray[np.float32]
 Progress = Callable[[int, int], None]
+Record = Callable[[Course], None]
+
+# relative change of one iteration; below it the rim of the simulated cell is within 10 % of its final width
+SETTLED_CHANGE = 1e-3
 
 # arrays of the size of the volume and of the projections that the hungriest step holds at once, beside the scaling of
 # the voxels in every subset; measured, within 15 %
@@ -38,6 +43,7 @@ def reconstruct(
     noise: float | None = None,
     device: str = "auto",
     progress: Progress | None = None,
+    record: Record | None = None,
 ) -> Array:
     """Reconstruct parallel-beam line integrals by a named method, or by another program's.
 
@@ -60,6 +66,8 @@ def reconstruct(
         Of other engines; ours computes where the arrays are.
     progress : callable, optional
         Called with (iterations done, at most), by other engines with (rows done, all); it may raise to cancel.
+    record : callable, optional
+        Called at the end of our own iterative methods with their `Course`: objectives, changes, why they ended.
 
     Returns
     -------
@@ -82,7 +90,30 @@ def reconstruct(
             f"noise: found {noise}, expected the standard deviation of a line integral; {method.name} counts in it"
         )
     problem = _Rays(views, theta, weights, noise or 0.0, place)
-    return _BUILD[method.name](problem, method, {**_stopping(problem, method), "progress": progress})
+    return _BUILD[method.name](
+        problem, method, {**_stopping(problem, method), "progress": progress, "record": record}
+    )
+
+
+def stopped_early(method: Method, course: Course) -> str | None:
+    """A sentence for a solver that ran out of iterations before it was done; None where it was not.
+
+    That is before a criterion that was given was met, or, for total variation, whose minimum is what counts, while
+    the volume still moved by more than `SETTLED_CHANGE` of itself. Other methods are stopped to keep noise out.
+    """
+    if course.reason != "iterations":
+        return None
+    taken, moved = len(course.changes), course.changes[-1]
+    advice = "give it more iterations"
+    asked = [n for n in ("discrepancy", "relative_change") if getattr(method, n) is not None]
+    if asked:
+        return f"{method.title} took all {taken} iterations before it met {' or '.join(asked)}; {advice}"
+    if "strength" in OPTIONS[method.name] and not moved <= SETTLED_CHANGE:
+        return (
+            f"{method.title} stopped after {taken} iterations while one still changed the volume by {moved:.1g} of "
+            f"itself, more than {SETTLED_CHANGE:g}: edges may be blurred and values off; {advice}"
+        )
+    return None
 
 
 def method_cost(method: Method, views: int, columns: int) -> Cost:

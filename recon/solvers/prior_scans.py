@@ -14,7 +14,7 @@ from deltamu.recon.scan_geometry import ScanGeometry
 from deltamu.recon.solvers.complete_rays import complete_rays
 from deltamu.recon.solvers.direct import fbp_direct
 from deltamu.recon.solvers.fbp import check_views
-from deltamu.recon.solvers.iterate import Stopping, last
+from deltamu.recon.solvers.iterate import Course, Stopping, last
 from deltamu.recon.solvers.onto import seen_from_reference
 from deltamu.recon.solvers.operators import Operator, Shape, operator_of
 from deltamu.recon.solvers.penalties import TotalVariation, pull_of_noise
@@ -23,6 +23,7 @@ from deltamu.recon.solvers.prior_image import StateViews, joint_iterates, piccs_
 Array = NDArray[np.float32]
 Region = tuple[slice, slice]
 Progress = Callable[[int, int], None]
+Record = Callable[[Course], None]
 STRENGTH = 0.5
 ITERATIONS = 60
 EVERYWHERE: Region = (slice(None), slice(None))
@@ -100,6 +101,7 @@ def piccs(
     iterations: int = ITERATIONS,
     relative_change: float | None = None,
     progress: Progress | None = None,
+    record: Record | None = None,
 ) -> Array:
     """Reconstruct a state from few views with a registered volume of another state as prior.
 
@@ -122,7 +124,7 @@ def piccs(
         Row of the detector that the given rows start with.
     lower, upper : float, optional
         cm⁻¹.
-    iterations, relative_change, progress
+    iterations, relative_change, progress, record
         As in `sirt`.
 
     Returns
@@ -156,7 +158,7 @@ def piccs(
         A, data, known, penalty=TotalVariation(strength * pull, threshold), prior_share=prior_share,
         start=first, weights=weights, lower=lower, upper=upper,
     )  # fmt: skip
-    rest[inside] = last(iterates, stopping, progress=progress).volume
+    rest[inside] = last(iterates, stopping, progress=progress, record=record).volume
     return rest
 
 
@@ -174,6 +176,7 @@ def joint(
     iterations: int = ITERATIONS,
     relative_change: float | None = None,
     progress: Progress | None = None,
+    record: Record | None = None,
 ) -> tuple[Array, ...]:
     """Reconstruct a state and how others differ from it, together, with the change expected to be flat.
 
@@ -183,7 +186,7 @@ def joint(
         The reference first; as many rows and columns of each.
     strength, change_strength : float
         Of the total variation of the reference and of the changes, in the unit of `piccs`.
-    threshold, region, first_row, iterations, relative_change, progress
+    threshold, region, first_row, iterations, relative_change, progress, record
         As in `piccs`.
     lower, upper : float, optional
         Of the reference, cm⁻¹.
@@ -218,7 +221,8 @@ def joint(
         change_penalty=TotalVariation(change_strength * max(pulls[1:]), threshold),
         lower=lower, upper=upper, change_support=mask, start=_first_volumes(parts, seen, pixel_size_mm),
     )  # fmt: skip
-    found = last(iterates, Stopping(iterations, relative_change=relative_change), progress=progress)
+    stopping = Stopping(iterations, relative_change=relative_change)
+    found = last(iterates, stopping, progress=progress, record=record)
     return tuple(np.split(found.volume, len(states)))
 
 

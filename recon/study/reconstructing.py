@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from deltamu.kernels.backend import release_freed_memory
 from deltamu.recon.preprocess.weights import open_beam_noise, ray_weights
 from deltamu.recon.solvers.engines import OWN
-from deltamu.recon.solvers.methods import reconstruct
+from deltamu.recon.solvers.iterate import Course
+from deltamu.recon.solvers.methods import reconstruct, stopped_early
 from deltamu.recon.solvers.noise import fbp_variance, ring_variance
 from deltamu.recon.study.back_projecting import SeenRows, back_project, cancelling, seen_range
 from deltamu.recon.study.checkpoint import PieceKey
@@ -42,10 +43,13 @@ def reconstruct_state(context: RunContext, state: ScannedState) -> str:
                 release_freed_memory()
                 first = slab * images[0].slab
                 stop = min(first + images[0].slab, images[0].shape[0])
-                arrays = _reconstruct_in_blocks(context, state, first, stop)
-                return list(zip(images, arrays, strict=True)), {}
+                courses: list[Course] = []
+                arrays = _reconstruct_in_blocks(context, state, first, stop, courses)
+                return list(zip(images, arrays, strict=True)), _course_facts(context, courses)
 
-            context.piece(PieceKey("reconstruct", state.name, slab), settings, compute)
+            facts = context.piece(PieceKey("reconstruct", state.name, slab), settings, compute)
+            if "early" in facts:
+                context.warn(f"{state.name}: {facts['early']}")
             context.progress("reconstruct", state.name, slab + 1, total)
     for image in images:
         finish_image(image)
@@ -70,23 +74,33 @@ def _warn_of_unknown_noise(context: RunContext, name: str) -> None:
         )
 
 
+def _course_facts(context: RunContext, courses: list[Course]) -> dict[str, str]:
+    """What the journal keeps of solvers that were stopped early; a run that goes on warns of it again."""
+    method = context.study.reconstruction.as_method()
+    told = [text for course in courses if (text := stopped_early(method, course))]
+    return {"early": told[0]} if told else {}
+
+
 def _reconstruct_in_blocks(
-    context: RunContext, state: ScannedState, first: int, stop: int
+    context: RunContext, state: ScannedState, first: int, stop: int, courses: list[Course]
 ) -> tuple[Array, Array]:
     """Reconstruct the rows of a slab, as many at a time as the plan allows."""
     step = context.plan.compute_rows
     if stop - first <= step:
-        return _reconstruct_rows(context, state, first, stop)
+        return _reconstruct_rows(context, state, first, stop, courses)
     side = state.scan.shape[2]
     attenuation = np.empty((stop - first, side, side), np.float32)
     sigma = np.empty_like(attenuation)
     for begin in range(first, stop, step):
         part = slice(begin - first, min(begin + step, stop) - first)
-        attenuation[part], sigma[part] = _reconstruct_rows(context, state, begin, min(begin + step, stop))
+        end = min(begin + step, stop)
+        attenuation[part], sigma[part] = _reconstruct_rows(context, state, begin, end, courses)
     return attenuation, sigma
 
 
-def _reconstruct_rows(context: RunContext, state: ScannedState, first: int, stop: int) -> tuple[Array, Array]:
+def _reconstruct_rows(
+    context: RunContext, state: ScannedState, first: int, stop: int, courses: list[Course]
+) -> tuple[Array, Array]:
     """Attenuation of some rows and its sigma; NaN for a method whose noise is not known voxel by voxel."""
     method = context.study.reconstruction.as_method()
     if method.noise_is_known:
@@ -100,7 +114,7 @@ def _reconstruct_rows(context: RunContext, state: ScannedState, first: int, stop
     own = slice(first - low, stop - low)
     stop_if_asked(context.cancel)
     if not method.noise_is_known:
-        attenuation = _fitted(context, state, rows, counted)[own]
+        attenuation = _fitted(context, state, rows, counted, courses)[own]
         return attenuation, np.full(attenuation.shape, np.nan, np.float32)
     attenuation = back_project(context, state, SeenRows(rows, low, first, stop))
     # before the noise takes as much memory
@@ -109,12 +123,15 @@ def _reconstruct_rows(context: RunContext, state: ScannedState, first: int, stop
     return attenuation, _sigma(context, state, counted[:, own], first)
 
 
-def _fitted(context: RunContext, state: ScannedState, rows: Array, counted: Array) -> Array:
+def _fitted(
+    context: RunContext, state: ScannedState, rows: Array, counted: Array, courses: list[Course]
+) -> Array:
     """Reconstruct by a method that weighs rays, or by another program."""
     return reconstruct(
         rows, state.scan.angles, context.study.reconstruction.as_method(), center=state.center,
         pixel_size_mm=state.pixel_size_mm, weights=ray_weights(counted, state.correction),
         noise=open_beam_noise(state.correction), device=context.plan.device, progress=cancelling(context),
+        record=courses.append,
     )  # fmt: skip
 
 

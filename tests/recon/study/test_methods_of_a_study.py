@@ -66,6 +66,9 @@ def test_other_methods_measure_the_same_change(tiny_study, analytic, options, ti
     for image in ("states/pristine/sigma", "registered/discharged/sigma", f"changes/{CHANGE}/z_score"):
         assert np.isnan(np.asarray(open_image(output / "study.zarr" / image)[10:20])).all()
     assert any("sigma and z scores are not available" in text for text in result(output)["warnings"])
+    # 12 iterations are too few for total variation, and that is said
+    early = any("stopped after 12 iterations" in text for text in result(output)["warnings"])
+    assert early == (title == "FISTA-TV")
     assert title in (output / "report.html").read_text()
 
 
