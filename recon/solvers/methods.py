@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from deltamu.kernels.backend import Cost
 from deltamu.recon.errors import InputError
+from deltamu.recon.solvers.bridged_rays import bridge_silent_rays
 from deltamu.recon.solvers.engines import OWN, TIMES_OURS, engine_cost, engine_options, reconstruct_by_engine
 from deltamu.recon.solvers.fbp import check_views, fbp, fbp_cost
 from deltamu.recon.solvers.iterate import Course
@@ -242,21 +243,11 @@ def _variation(problem: _Rays, method: Method) -> dict[str, Any]:
         "penalty": TotalVariation(
             strength * problem.pull_of_noise, threshold=method.threshold or 0.0, planar=method.dimensions != 3
         ),
-        "start": _analytic(_bridged(problem.views, problem.weights), problem.theta, method, problem.place),
+        "start": _analytic(
+            bridge_silent_rays(problem.views, problem.weights), problem.theta, method, problem.place
+        ),
         **_given(method, "lower", "upper"),
     }
-
-
-def _bridged(views: Array, weights: Array | None) -> Array:
-    """Replace rays without weight by what lies beside them in their row: filtering would spread them."""
-    if weights is None or np.all(weights):
-        return views
-    filled, columns = views.copy(), np.arange(views.shape[2])
-    for view, row in np.argwhere(np.any(weights == 0, axis=2)):
-        heard = weights[view, row] > 0
-        if heard.any():
-            filled[view, row] = np.interp(columns, columns[heard], views[view, row, heard])
-    return filled
 
 
 def _subsets(method: Method, views: int) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from deltamu.kernels.backend import array_module
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.scan_geometry import ScanGeometry
+from deltamu.recon.solvers.bridged_rays import bridge_silent_rays
 from deltamu.recon.solvers.complete_rays import complete_rays
 from deltamu.recon.solvers.direct import fbp_direct
 from deltamu.recon.solvers.fbp import check_views
@@ -19,6 +19,7 @@ from deltamu.recon.solvers.onto import seen_from_reference
 from deltamu.recon.solvers.operators import Operator, Shape, operator_of
 from deltamu.recon.solvers.penalties import TotalVariation, pull_of_noise
 from deltamu.recon.solvers.prior_image import StateViews, joint_iterates, piccs_iterates
+from deltamu.recon.solvers.regularised import fista_iterates
 
 Array = NDArray[np.float32]
 Region = tuple[slice, slice]
@@ -152,7 +153,9 @@ def piccs(
     z, y, x = (pixel_size_mm * c for c in corner)
     near = geometry.of_moved_volume(RigidTransform(translation_mm=(z, y, x)))
     A = _operator(near, known.shape, pixel_size_mm)
-    first = known + _first_change(A, near, data - A(known), weights, pixel_size_mm)
+    left = data - A(known)
+    # what a ray without weight leaves is expected to be nothing
+    first = known + _back_projected(left * (weights > 0), (near, known.shape), pixel_size_mm, "hann")
     pull = pull_of_noise(views.noise, voxel_size_mm=pixel_size_mm, views=len(views.angles))
     iterates = piccs_iterates(
         A, data, known, penalty=TotalVariation(strength * pull, threshold), prior_share=prior_share,
@@ -200,6 +203,12 @@ def joint(
     ------
     InputError
         If an argument is out of range or shapes do not fit.
+
+    Notes
+    -----
+    What is common and what changes are slow to tell apart, so each is first solved alone: the reference, then every
+    change with it as prior, with as many iterations as are then taken together. `progress` counts all of them,
+    `record` is told of the last ones.
     """
     if len(states) < 2:
         raise InputError(f"states: found {len(states)}, expected the reference and at least one other")
@@ -213,42 +222,60 @@ def joint(
     ]  # fmt: skip
     mask = np.zeros(seen[0][1][1:], np.bool_)
     mask[region] = True
-    pulls = [
-        pull_of_noise(state.noise, voxel_size_mm=pixel_size_mm, views=len(state.angles)) for state in states
-    ]
-    iterates = joint_iterates(
-        parts, penalty=TotalVariation(strength * pulls[0], threshold),
-        change_penalty=TotalVariation(change_strength * max(pulls[1:]), threshold),
-        lower=lower, upper=upper, change_support=mask, start=_first_volumes(parts, seen, pixel_size_mm),
-    )  # fmt: skip
+    penalty, *others = _penalties(
+        states, (strength, *[change_strength] * (len(states) - 1)), threshold, pixel_size_mm
+    )
+    change_penalty = max(others, key=lambda other: other.strength)
     stopping = Stopping(iterations, relative_change=relative_change)
-    found = last(iterates, stopping, progress=progress, record=record)
+    counts = [_counted(progress, done, len(states) + 1) for done in range(len(states) + 1)]
+    alone = fista_iterates(
+        parts[0].A, parts[0].line_integrals, penalty=penalty, weights=parts[0].weights, lower=lower, upper=upper,
+        start=_back_projected(
+            bridge_silent_rays(parts[0].line_integrals, parts[0].weights), seen[0], pixel_size_mm, "ram-lak"
+        ),
+    )  # fmt: skip
+    volumes = [last(alone, stopping, progress=counts[0]).volume]
+    for state, count in zip(states[1:], counts[1:-1], strict=True):
+        seen_alone = piccs(
+            state, volumes[0], pixel_size_mm=pixel_size_mm, strength=change_strength, threshold=threshold,
+            region=region, first_row=first_row, iterations=iterations, relative_change=relative_change,
+            progress=count,
+        )  # fmt: skip
+        volumes.append(seen_alone - volumes[0])
+    iterates = joint_iterates(
+        parts, penalty=penalty, change_penalty=change_penalty, lower=lower, upper=upper, change_support=mask,
+        start=array_module(volumes[0]).concatenate(volumes),
+    )  # fmt: skip
+    found = last(iterates, stopping, progress=counts[-1], record=record)
     return tuple(np.split(found.volume, len(states)))
 
 
-def _first_volumes(
-    parts: Sequence[StateViews], seen: Sequence[tuple[ScanGeometry, Shape]], pixel_size_mm: float
-) -> Array:
-    """Filtered back-projection of the reference, and of what it does not explain of the others."""
-    volumes: list[Array] = []
-    for part, (geometry, _) in zip(parts, seen, strict=True):
-        left = part.line_integrals - part.A(volumes[0]) if volumes else part.line_integrals
-        weights = np.float32(1) if part.weights is None else part.weights
-        volumes.append(_first_change(part.A, geometry, left, weights, pixel_size_mm))
-    return array_module(volumes[0]).concatenate(volumes)  # type: ignore[no-any-return]
+def _penalties(
+    states: Sequence[RegisteredViews], strengths: Sequence[float], threshold: float, pixel_size_mm: float
+) -> list[TotalVariation]:
+    """Of every state, its strength in the unit of its own noise."""
+    return [
+        TotalVariation(
+            strength * pull_of_noise(state.noise, voxel_size_mm=pixel_size_mm, views=len(state.angles)),
+            threshold,
+        )
+        for state, strength in zip(states, strengths, strict=True)
+    ]
 
 
-def _first_change(
-    A: Operator, geometry: ScanGeometry, left: Array, weights: Any, pixel_size_mm: float
+def _counted(progress: Progress | None, stage: int, stages: int) -> Progress | None:
+    """Progress of one of several stages of as many iterations, told as that of all."""
+    if progress is None:
+        return None
+    return lambda done, most: progress(stage * most + done, stages * most)
+
+
+def _back_projected(
+    views: Array, seen: tuple[ScanGeometry, Shape], pixel_size_mm: float, filter: str
 ) -> Array:
-    """Smooth filtered back-projection of residuals; zero where rows end."""
-    found = fbp_direct(
-        left * (weights > 0),
-        geometry,
-        volume_shape=A.domain_shape,
-        voxel_size_mm=pixel_size_mm,
-        filter="hann",
-    )
+    """Filtered back-projection of line integrals or residuals; zero where rows end."""
+    geometry, shape = seen
+    found = fbp_direct(views, geometry, volume_shape=shape, voxel_size_mm=pixel_size_mm, filter=filter)
     return np.nan_to_num(found, copy=False)
 
 
