@@ -74,3 +74,16 @@ def test_onto_grid(toy_run):
     noises = [m["noise"] for m in record["measurements"]]
     assert max(noises) < 1.01 * min(noises)
     assert report.startswith("# Straight onto the grid")
+
+
+@pytest.mark.slow
+def test_regularised(toy_run):
+    record, report = toy_run("regularised")
+    rmse = {m["method"]: m["rmse"] for m in record["states"]}
+    # 12 iterations are too few to beat every filter, but not the one that starts them
+    assert max(rmse["FISTA-TV 0.4"], rmse["FISTA-TV 0.8"]) < 0.9 * rmse["FBP ram-lak 1"]
+    piccs, beside = (m for m in record["changes"] if m["beside"] == "PICCS")
+    assert piccs["rmse"] < beside["rmse"]
+    # smoothed until the rim is as wide
+    assert beside["rim_um"] == pytest.approx(piccs["rim_um"], rel=0.1)
+    assert report.startswith("# Few views")
