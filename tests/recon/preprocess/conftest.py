@@ -80,43 +80,44 @@ def gamma_hits(shape, rng, fraction):
     return spots
 
 
+def build_scan(
+    *, views=24, rows=32, columns=256, counts=6000.0, excess=1.3, blur_px=0.0, gain_error=0.005,
+    gain_drift=0.0, dose_rms=0.01, hits=0.0, flats=(20, 20), darks=20, seed=1, center=None, mu_rows=None,
+    line_integrals=None, angles=None, offset=(1.3, -0.8),
+):  # fmt: skip
+    """A scan of the cell, or of given line integrals, as the instrument records it."""
+    rng = np.random.default_rng(seed)
+    angles = np.arange(views) * np.pi / views if angles is None else angles
+    center = (columns - 1) / 2 + 4.3 if center is None else center
+    if line_integrals is None:
+        line_integrals = cell_line_integrals(
+            angles, rows, columns, center=center, mu_rows=mu_rows, offset=offset
+        )
+    y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
+    beam = 1 - 0.1 * x**2 - 0.05 * y**2
+    base = 1 + gain_error * rng.normal(size=(rows, columns))
+    steps = [gain_drift * rng.normal(size=(rows, columns)) for _ in range(2)]
+    gains = [base, base * (1 + steps[0]), base * (1 + steps[0] + steps[1])]
+    dose = 1 + dose_rms * rng.normal(size=len(angles))
+    camera = {"counts": counts, "excess": excess, "blur_px": blur_px, "hits": hits}
+
+    def open_beam(n, gain):
+        doses = 1 + dose_rms * rng.normal(size=n)
+        return [detect(beam, rng, gain=gain, dose=d, **camera) for d in doses]
+
+    frames = [
+        detect(beam * np.exp(-p), rng, gain=gains[1], dose=d, **camera)
+        for p, d in zip(line_integrals, dose, strict=True)
+    ]
+    dark_frames = [detect(0 * beam, rng, **camera) for _ in range(darks)]
+    return StandInScan(
+        np.stack(frames), angles, np.stack(open_beam(flats[0], gains[0]) + open_beam(flats[1], gains[2])),
+        np.stack(dark_frames), flats[0] if flats[1] else None,
+        truth={"line_integrals": line_integrals, "dose": dose, "gain": gains[1], "beam": beam},
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def make_scan() -> Callable[..., StandInScan]:
     """Factory of scans of the cell."""
-
-    def build(
-        *, views=24, rows=32, columns=256, counts=6000.0, excess=1.3, blur_px=0.0, gain_error=0.005,
-        gain_drift=0.0, dose_rms=0.01, hits=0.0, flats=(20, 20), darks=20, seed=1, center=None, mu_rows=None,
-        line_integrals=None, angles=None, offset=(1.3, -0.8),
-    ):  # fmt: skip
-        rng = np.random.default_rng(seed)
-        angles = np.arange(views) * np.pi / views if angles is None else angles
-        center = (columns - 1) / 2 + 4.3 if center is None else center
-        if line_integrals is None:
-            line_integrals = cell_line_integrals(
-                angles, rows, columns, center=center, mu_rows=mu_rows, offset=offset
-            )
-        y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
-        beam = 1 - 0.1 * x**2 - 0.05 * y**2
-        base = 1 + gain_error * rng.normal(size=(rows, columns))
-        steps = [gain_drift * rng.normal(size=(rows, columns)) for _ in range(2)]
-        gains = [base, base * (1 + steps[0]), base * (1 + steps[0] + steps[1])]
-        dose = 1 + dose_rms * rng.normal(size=len(angles))
-        camera = {"counts": counts, "excess": excess, "blur_px": blur_px, "hits": hits}
-
-        def open_beam(n, gain):
-            doses = 1 + dose_rms * rng.normal(size=n)
-            return [detect(beam, rng, gain=gain, dose=d, **camera) for d in doses]
-
-        frames = [
-            detect(beam * np.exp(-p), rng, gain=gains[1], dose=d, **camera)
-            for p, d in zip(line_integrals, dose, strict=True)
-        ]
-        dark_frames = [detect(0 * beam, rng, **camera) for _ in range(darks)]
-        return StandInScan(
-            np.stack(frames), angles, np.stack(open_beam(flats[0], gains[0]) + open_beam(flats[1], gains[2])),
-            np.stack(dark_frames), flats[0] if flats[1] else None,
-            truth={"line_integrals": line_integrals, "dose": dose, "gain": gains[1], "beam": beam},
-        )  # fmt: skip
-
-    return build
+    return build_scan

@@ -27,6 +27,11 @@ def frames(detector, transmission, first, *, hits):
 
 @pytest.fixture(scope="module")
 def shots(make_scan):
+    """Frames that are made once."""
+    return make_shots(make_scan)
+
+
+def make_shots(make_scan):
     """Views with and without hits of the same neutrons, their correction, and the noise of a pixel in transmission."""
     angles = np.arange(PRESET.views) * np.pi / PRESET.views
     steps = np.repeat([0.4, 1.3, 2.4, 2.6, 1.3, 0.4], PRESET.rows // 6)
