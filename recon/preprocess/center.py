@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from deltamu.recon.errors import InputError
 from deltamu.recon.preprocess.center_heights import Float, HeightCenters, Heights, take_heights
 from deltamu.recon.preprocess.center_mass import centers_from_mass
+from deltamu.recon.preprocess.center_overlap import as_offset_scan, centers_from_overlap
 from deltamu.recon.preprocess.center_pairs import centers_from_pairs
 from deltamu.recon.preprocess.center_phase import centers_from_phases
 from deltamu.recon.preprocess.center_trial import centers_from_trials
@@ -81,7 +82,8 @@ def find_center(
 
     Opposite views in real and in Fourier space, the centre of mass, the double wedge, and the absolute
     attenuation and the entropy of trial slices each look at eight heights. A method's answer is the weighted median over its heights; the result is the mean of the largest group of
-    methods that agree within half a pixel.
+    methods that agree within half a pixel. Where a full turn shows an object that goes on beyond one edge only, the
+    axis is near that edge, and what counts is the strip in which opposite views overlap.
 
     Parameters
     ----------
@@ -99,7 +101,12 @@ def find_center(
         If shapes do not fit, the window leaves the detector, or no method has an answer.
     """
     heights = take_heights(line_integrals, angles, rows=rows, search=search)
-    found = [*(method(heights) for method in METHODS), *centers_from_trials(heights)]
+    beside = as_offset_scan(heights, searched=search is not None)
+    if beside is None:
+        found = [*(method(heights) for method in METHODS), *centers_from_trials(heights)]
+    else:
+        heights = beside
+        found = list(centers_from_overlap(heights))
     middle = (
         float(np.mean([0, line_integrals.shape[1] - 1]))
         if rows is None
@@ -119,7 +126,7 @@ def find_center(
         spread = max(spread, float(np.std([value for value, _ in estimates.values()])))
     return CenterResult(
         center, spread, _candidates(found, heights.rows), heights.search,
-        _warnings(estimates, agreeing, center, heights), float(np.degrees(np.arctan(tilt))),
+        _warnings(estimates, agreeing, center, heights, beside_middle=beside is not None), float(np.degrees(np.arctan(tilt))),
         float(np.degrees(np.arctan(tilt_error))),
     )  # fmt: skip
 
@@ -213,7 +220,12 @@ def _candidates(found: list[HeightCenters], rows: Float) -> tuple[CenterCandidat
 
 
 def _warnings(
-    estimates: dict[str, tuple[float, float]], agreeing: tuple[str, ...], center: float, heights: Heights
+    estimates: dict[str, tuple[float, float]],
+    agreeing: tuple[str, ...],
+    center: float,
+    heights: Heights,
+    *,
+    beside_middle: bool,
 ) -> tuple[str, ...]:
     said = []
     for name, (value, error) in estimates.items():
@@ -225,7 +237,11 @@ def _warnings(
         said.append(
             f"center: only one method ({agreeing[0]}) stands behind {center:.2f} px; look at the slices"
         )
-    if len(estimates) < 3:
+    if beside_middle:
+        said.append(
+            f"center: an offset scan, the axis at {center:.2f} px beside the middle; `fbp(…, offset_detector=True)` reconstructs it"
+        )
+    elif len(estimates) < 3:
         said.append(
             f"center: only {len(estimates)} methods found an answer (is the object inside the field?)"
         )

@@ -188,7 +188,7 @@ def _state_row(state: str, found: Table) -> tuple[str, ...]:
         _word(found["projections"]),
         _angles(found.get("angles_deg") or {}),
         _center(found),
-        number(found.get("tilt_deg"), digits=2, signed=True),
+        uncertain(found.get("tilt_deg"), found.get("tilt_error_deg"), signed=True),
         percent(found.get("dose_rms")),
         percent(found.get("spots_fraction")),
         percent(found.get("starved_fraction")),

@@ -117,6 +117,7 @@ def _state(
         "center_px": state.center,
         "center_spread_px": float(state.centering["spread"]),
         "tilt_deg": float(state.centering["tilt_deg"]),
+        "tilt_error_deg": state.centering.get("tilt_error_deg"),
         **preprocess_facts(context, state),
         **({"alignment": dict(state.alignment.facts)} if state.alignment.facts else {}),
         "notes": list(source.notes),

@@ -70,6 +70,40 @@ def test_six_methods_answer():
     assert found.center == pytest.approx(center, abs=0.25)
 
 
+def offset_scan(share, seed, *, columns=200, views=180):
+    """A full turn of discs that go on beyond the left edge; the axis stands at a share of the width."""
+    rng = np.random.default_rng([12, seed])
+    angles = np.arange(views) * 2 * np.pi / views
+    center, radius = share * columns + rng.uniform(0, 1), 0.65 * columns
+    ray = (np.arange(4 * columns) + 0.5) / 4 - 0.5 - center
+    bodies = [(0.0, 0.0, radius, 1.5 / radius)]
+    for _ in range(8):
+        azimuth, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.8) * radius
+        size = rng.uniform(0.02, 0.1) * columns
+        bodies.append(
+            (distance * np.cos(azimuth), distance * np.sin(azimuth), size, rng.uniform(-1, 2) / radius)
+        )
+    total = np.zeros((views, ray.size))
+    for x, y, size, mu in bodies:
+        distance = ray - (x * np.cos(angles) + y * np.sin(angles))[:, None]
+        total += 2 * mu * np.sqrt(np.maximum(size**2 - distance**2, 0))
+    clean = total.reshape(views, columns, 4).mean(axis=2)
+    seen = -np.log(np.maximum(rng.poisson(3000 * np.exp(-clean)), 1) / 3000)
+    return seen[:, None].astype(np.float32), angles, center
+
+
+@pytest.mark.parametrize("share", [0.08, 0.12, 0.25])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_an_offset_scan_by_the_overlap_of_opposite_views(share, mirrored):
+    """The axis an eighth of the width from the edge and the like, at either side; the result says that it is offset."""
+    views, angles, center = offset_scan(share, seed=int(100 * share))
+    if mirrored:
+        views, angles, center = views[:, :, ::-1], -angles, views.shape[2] - 1 - center
+    found = find_center(views, angles)
+    assert found.center == pytest.approx(center, abs=0.25)
+    assert any("offset scan" in warning for warning in found.warnings)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "options", "center"),
