@@ -66,6 +66,23 @@ def test_preprocess(toy_run):
     assert report.startswith("# From raw frames")
 
 
+@pytest.mark.slow
+def test_preprocess_accuracy(toy_run):
+    record, report = toy_run("preprocess_accuracy")
+    assert record["measured"]["centre within 0.25 px, of 2 sinograms (%)"] == 100
+    assert report.startswith("# How exact the preprocessing is")
+
+
+@pytest.mark.slow
+def test_real_beam(toy_run):
+    record, report = toy_run("real_beam")
+    bias = {m["way"]: m["discharged_percent"] for m in record["measurements"]}
+    assert bias["as it is"] < -15
+    # on pixels of 108 µm some of the faces is left in the rows
+    assert abs(bias["all, 0.131 Å"]) < 3
+    assert report.startswith("# The change of a cathode")
+
+
 def test_onto_grid(toy_run):
     record, report = toy_run("onto_grid")
     residue = {m["way"]: m["residue"] for m in record["measurements"]}
