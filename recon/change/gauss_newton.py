@@ -18,7 +18,7 @@ _TUKEY = 4.685
 # residuals below this share of the contrast are never outliers, however little noise there is
 _LEAST_CUT = 0.25
 # values that the scale of the residuals is read from
-_SCALE_SAMPLES = 200_000
+_SCALE_SAMPLES = 50_000
 # a curvature below this share of its maximum belongs to no structure at all
 _SINGULAR = 1e-6
 
@@ -132,6 +132,11 @@ def fit_level(level: Level, start: Motion, method: Method) -> Fit:
     first = _iterate(level, start, method, influence_cut(level, start, method))
     second = _iterate(level, first.motion, method, influence_cut(level, first.motion, method))
     return replace(second, iterations=first.iterations + second.iterations)
+
+
+def fit_roughly(level: Level, start: Motion, method: Method) -> Fit:
+    """Iterate to convergence once: enough to tell starts apart."""
+    return _iterate(level, start, method, influence_cut(level, start, method))
 
 
 def _iterate(level: Level, motion: Motion, method: Method, cut: float) -> Fit:

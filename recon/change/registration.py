@@ -208,9 +208,11 @@ def _fit_what_is_determined(
     held = np.zeros((6, 0))
     while True:
         motion = _coarse_motion(levels, start, held, scheme.search_deg, scheme.max_iterations)
-        level = finest_level(*volumes, motion.affine, factors=scheme.factors, presmooth=scheme.presmooth)
+        level = finest_level(
+            *volumes, motion.affine, factors=scheme.factors, presmooth=scheme.presmooth, coarse=levels[0]
+        )
         fit = _fine_fit(level, motion, held, scheme.max_iterations)
-        undetermined = measure_information(fit.equations, fit.motion, held).open_directions
+        undetermined = _information(level, fit, held).open_directions
         if undetermined.shape[1] == 0 or held.shape[1] + undetermined.shape[1] >= 6:
             return level, fit, held
         held = np.column_stack([held, undetermined])
@@ -239,8 +241,10 @@ def _fine_fit(level: Level, motion: Motion, held: Float, limit: int) -> Fit:
         return fit
     method = replace(method, fit_gain=False)
     motion, iterations = fit.motion, fit.iterations
-    for _ in range(_OFFSET_ROUNDS):
+    for attempt in range(_OFFSET_ROUNDS):
         near, still = laid_over(level, motion), motion.without_motion()
+        if attempt == 0:
+            still = replace(still, gain=matched_gain(near, still, influence_cut(near, still, method)))
         left = _fit_what_is_left(near, still, weights, method)
         before, motion, iterations = motion, motion.after(left.motion), iterations + left.iterations
         if before.distance(motion) < 2 * _FINE_TOLERANCE:
@@ -252,7 +256,6 @@ def _fine_fit(level: Level, motion: Motion, held: Float, limit: int) -> Fit:
 def _fit_what_is_left(near: Level, still: Motion, weights: NDArray[np.float32], method: Method) -> Fit:
     """Fit the small motion between the reference and a moving volume that lies over it."""
     cut = influence_cut(near, still, method)
-    still = replace(still, gain=matched_gain(near, still, cut))
     reference = near.reference + local_offset(near, still, cut)
     return fit_level(replace(near, reference=reference, weights=weights * near.weights), still, method)
 
@@ -275,8 +278,12 @@ def _check_overlap(overlap: float) -> None:
         )
 
 
+def _information(level: Level, fit: Fit, held: Float) -> Information:
+    return measure_information(fit.equations, fit.motion, held, spacing=float(level.spacing.max()))
+
+
 def _result(level: Level, fit: Fit, held: Float, voxel_size_mm: float) -> Registration:
-    information = measure_information(fit.equations, fit.motion, held)
+    information = _information(level, fit, held)
     return Registration(
         **_placed(level, fit.motion, information, held, voxel_size_mm),
         iterations=fit.iterations,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from deltamu.kernels.align import NormalEquations
 from deltamu.recon.change.gauss_newton import Motion, free_directions
@@ -23,6 +24,8 @@ PARAMETERS = (
 _OPEN_VOXELS = 0.25
 # nor is one with less than this share of the information of the best one: sampling artefacts look like that
 _LEAST_SHARE = 1e-3
+# what sampling and splines leave of a displacement without any noise, voxels of the level: cells in 10 poses
+_SAMPLING_VOXELS = 0.003
 # a weak direction this close to one parameter is that parameter
 _PURE = 0.85
 
@@ -44,22 +47,30 @@ class Information:
     open_directions: Float
 
 
-def measure_information(equations: NormalEquations, motion: Motion, held: Float) -> Information:
+def measure_information(
+    equations: NormalEquations, motion: Motion, held: Float, *, spacing: float = 1.0
+) -> Information:
     """Compare the structure that both volumes share with what noise does to the score.
 
     The curvature is the product of the two volumes' gradients, which noise does not add to. The score's own
     covariance is that of its sums over cubes of voxels, so noise that correlates over a few voxels is counted
-    (the sandwich estimator: White, Econometrica 48, 1980), with what neighbouring cubes share of it.
+    (the sandwich estimator: White, Econometrica 48, 1980), with what neighbouring cubes share of it, widened where
+    few cubes tell a parameter. `spacing` is the size of a voxel of the level, to which sampling is exact.
     """
     free = free_directions(held)
     scales = motion.scales
     structure = free.T @ (equations.cross * np.outer(scales, scales)) @ free
-    noise = _score_covariance(equations.bundle_scores * scales @ free)
+    scores = equations.bundle_scores * scales @ free
+    noise = _score_covariance(scores)
     values, vectors = np.linalg.eigh(structure)
     deviation = np.sqrt(np.einsum("ij,ik,kj->j", vectors, noise, vectors))
     known = values > np.maximum(_LEAST_SHARE * values.max(initial=0.0), deviation / _OPEN_VOXELS)
     inverse = (vectors[:, known] / values[known]) @ vectors[:, known].T
-    covariance = free @ (inverse @ noise @ inverse) @ free.T
+    # variances are meant for intervals of a normal variable
+    wide = _few_cubes(scores @ inverse)
+    covariance = inverse @ noise @ inverse * np.outer(wide, wide)
+    resolved = vectors[:, known] @ vectors[:, known].T
+    covariance = free @ (covariance + (_SAMPLING_VOXELS * spacing) ** 2 * resolved) @ free.T
     return Information(covariance, named_directions(free @ vectors[:, ~known]))
 
 
@@ -77,6 +88,18 @@ def _score_covariance(scores: Float) -> Float:
     cubes: Float = alone * max(1.0, float(np.mean(shared)))
     slabs = scores.sum(axis=(1, 2))
     return _larger(cubes, slabs.T @ slabs)
+
+
+def _few_cubes(influence: Float) -> Float:
+    """How much wider than a normal variable's an interval is whose width comes from few cubes, (n,).
+
+    Student's 95 % interval with the degrees of freedom that Satterthwaite (Biometrics 2, 1946) gives a sum of
+    unequal squares.
+    """
+    squares = influence.reshape(-1, influence.shape[-1]) ** 2
+    fourth = np.sum(squares**2, axis=0)
+    freedom = np.sum(squares, axis=0) ** 2 / np.where(fourth > 0, fourth, 1.0)
+    return np.where(fourth > 0, special.stdtrit(np.maximum(freedom, 2.0), 0.975) / 1.96, 1.0)
 
 
 def _with_neighbours(scores: Float) -> Float:

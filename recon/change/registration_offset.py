@@ -80,8 +80,8 @@ def offset_influence(near: Level, still: Motion, weights: Array, cut: float) -> 
     residual = _where_known(moving + np.float32(still.offset) - near.reference)
     listened = kept * weights
     moves = _block_moves(near, still)
-    seen = _moved_sums(near.reference, listened, moves)
-    told = _moved_sums(moving, kept, moves)
+    seen = _moved_sums(near, near.reference, listened, moves)
+    told = _moved_sums(near, moving, kept, moves)
     norm = np.maximum(_box(_block_sums(kept)), 1e-3 * (_BLOCK * _RANGE_BLOCKS) ** 3)
     taken = np.array([_box(part / norm) for part in seen])
     rest = _block_sums(residual * kept)
@@ -99,14 +99,19 @@ def _block_moves(near: Level, still: Motion) -> Float:
     return displacements(place).reshape(3, 6, *shape)
 
 
-def _moved_sums(volume: Array, weights: Array, moves: Float) -> Float:
-    """Sums over cubes of the weighted change of a volume with each motion, (motion, z, y, x)."""
+def _moved_sums(near: Level, volume: Array, weights: Array, moves: Float) -> Float:
+    """Sums over cubes of the weighted change of a volume with each motion, (motion, z, y, x).
+
+    Per voxel of the full resolution, as in the normal equations.
+    """
     slopes = []
     for axis in range(3):
         slope = np.zeros_like(volume)
         ahead, here, behind = ([slice(None)] * 3 for _ in range(3))
         ahead[axis], here[axis], behind[axis] = slice(2, None), slice(1, -1), slice(None, -2)
-        slope[tuple(here)] = (volume[tuple(ahead)] - volume[tuple(behind)]) * np.float32(0.5)
+        slope[tuple(here)] = (volume[tuple(ahead)] - volume[tuple(behind)]) * np.float32(
+            0.5 / near.spacing[axis]
+        )
         slopes.append(_block_sums(_where_known(slope) * weights))
     result: Float = np.einsum("azyx,akzyx->kzyx", slopes, moves)
     return result
@@ -114,7 +119,8 @@ def _moved_sums(volume: Array, weights: Array, moves: Float) -> Float:
 
 def _where_known(values: Array) -> Array:
     """Replace what is not finite by 0, in place."""
-    return np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    values[~np.isfinite(values)] = 0
+    return values
 
 
 def _block_sums(values: Array) -> Float:

@@ -1,6 +1,8 @@
 """Coarse copies of two volumes and a mask, each knowing where its voxels lie."""
 
+import functools
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +17,11 @@ Array = NDArray[np.float32]
 Float = NDArray[np.float64]
 Factors = tuple[int, int, int]
 
-# an axis is halved while it has this many voxels; the pyramid grows while one has more than _COARSEST
+# an axis is halved while it has this many voxels; the pyramid grows while one has more than _COARSEST, or all
+# together more than _MOST_VOXELS, for it is on the coarsest level that many starts are tried
 _SMALLEST_TO_HALVE = 32
 _COARSEST = 80
+_MOST_VOXELS = 200_000
 # a Gaussian is cut off here, in standard deviations
 _TRUNCATE = 3.0
 # nearer to the end of a volume, in standard deviations, what lies beyond has more than 1 % in a smoothed voxel
@@ -77,7 +81,7 @@ def level_factors(shape: Sequence[int]) -> list[Factors]:
     """Factors of every level, the full resolution first; short axes stop being halved earlier."""
     factors = [(1, 1, 1)]
     size = list(shape)
-    while max(size) > _COARSEST:
+    while max(size) > _COARSEST or math.prod(size) > _MOST_VOXELS:
         halved = [2 if n >= _SMALLEST_TO_HALVE else 1 for n in size]
         last = factors[-1]
         factors.append((last[0] * halved[0], last[1] * halved[1], last[2] * halved[2]))
@@ -101,7 +105,14 @@ def coarse_levels(reference: Any, moving: Any, mask: Any | None) -> list[Level]:
 
 
 def finest_level(
-    reference: Any, moving: Any, mask: Any | None, affine: Float, *, factors: Factors, presmooth: float
+    reference: Any,
+    moving: Any,
+    mask: Any | None,
+    affine: Float,
+    *,
+    factors: Factors,
+    presmooth: float,
+    coarse: Level | None = None,
 ) -> Level:
     """Smoothed copies of what the mask covers, and of where a motion takes it.
 
@@ -113,6 +124,8 @@ def finest_level(
     factors : tuple of 3 ints
     presmooth : float
         Standard deviation of the Gaussian, in voxels of this level.
+    coarse : Level, optional
+        Whole volumes, from which the parts are taken where the factors are the same.
     """
     grid = np.asarray(factors)
     margin = grid * (_MARGIN + int(np.ceil(_TRUNCATE * presmooth)))
@@ -123,15 +136,27 @@ def finest_level(
     other = _aligned(there + [[-1], [1]] * margin, grid, moving.shape)  # type: ignore[arg-type]
     if np.any(other[1] <= other[0]):
         raise InputError("moving: the mask lies wholly outside it; expected two volumes of the same region")
+    known = coarse if coarse is not None and coarse.factors == factors else None
     smoothed = [
-        _smoothed(block_mean(volume, factors, box=region), presmooth)
-        for volume, region in ((reference, part), (moving, other))
+        _smoothed(_part(volume, whole, factors, region), presmooth)
+        for volume, whole, region in (
+            (reference, known and known.reference, part),
+            (moving, known and known.moving, other),
+        )
     ]
     weights = np.ones_like(smoothed[0]) if mask is None else block_mean(mask, factors, box=part)
     reach = max(1, int(np.ceil(_UNSOUND * presmooth)))
     _clear_outside(weights, _sound(part, reference.shape, grid, reach))
     sound = _sound(other, moving.shape, grid, reach)
     return Level(smoothed[0], smoothed[1], weights, factors, _triple(part[0]), _triple(other[0]), sound)
+
+
+def _part(volume: Any, whole: Array | None, factors: Factors, box: NDArray[np.int64]) -> Array:
+    """Blocks of a box, averaged from the volume or taken from the blocks of the whole volume."""
+    if whole is None:
+        return block_mean(volume, factors, box=box)
+    start, stop = box // np.asarray(factors)
+    return whole[tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))].copy()
 
 
 def _clear_outside(weights: Array, sound: NDArray[np.int64]) -> None:
@@ -164,9 +189,9 @@ def block_mean(volume: Any, factors: Factors, *, box: NDArray[np.int64] | None =
         end = min(nz, z + _PLANES)
         rows = np.asarray(volume[start[0] + z * fz : start[0] + end * fz], np.float32)
         rows = rows[:, start[1] : start[1] + ny * fy, start[2] : start[2] + nx * fx]
-        planes = sum(rows[k::fz] for k in range(fz))
-        lines = sum(planes[:, k::fy] for k in range(fy))  # type: ignore[index, misc]
-        out[z:end] = sum(lines[:, :, k::fx] for k in range(fx))  # type: ignore[index]
+        planes = functools.reduce(np.add, (rows[k::fz] for k in range(fz)))
+        lines = functools.reduce(np.add, (planes[:, k::fy] for k in range(fy)))
+        out[z:end] = functools.reduce(np.add, (lines[:, :, k::fx] for k in range(fx)))
     out *= np.float32(1 / (fz * fy * fx))
     return out
 

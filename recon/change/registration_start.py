@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from deltamu.kernels.align import NormalEquations
-from deltamu.recon.change.gauss_newton import Fit, Method, Motion, fit_level
+from deltamu.recon.change.gauss_newton import Fit, Method, Motion, fit_level, fit_roughly
 from deltamu.recon.change.registration_pyramid import Level
 from deltamu.recon.geometry import RigidTransform
 
@@ -39,7 +39,7 @@ def best_starts(level: Level, starts: list[Motion], method: Method) -> list[Moti
     if len(starts) == 1:
         return [fit_level(level, starts[0], method).motion]
     total = float(level.weights.sum(dtype=float))
-    fits = [fit_level(level, start, method) for start in starts]
+    fits = [fit_roughly(level, start, method) for start in starts]
     fits.sort(key=lambda fit: agreement(fit, total), reverse=True)
     kept: list[Motion] = []
     for fit in fits:

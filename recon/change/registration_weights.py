@@ -103,7 +103,7 @@ def matched_gain(level: Level, motion: Motion, cut: float) -> float:
     weights = kept_weights(level, motion, moving, cut)
     moving[weights == 0] = 0
     reference = np.where(weights > 0, level.reference, np.float32(0))
-    instrument = _shell_mean(np.nan_to_num(level.reference, nan=0.0))
+    instrument = _shell_mean(np.where(np.isfinite(level.reference), level.reference, np.float32(0)))
     total = weights.sum(dtype=float)
     if total <= 0:
         return motion.gain
@@ -118,7 +118,10 @@ def matched_gain(level: Level, motion: Motion, cut: float) -> float:
 def moved(level: Level, motion: Motion) -> Array:
     """Read the moving volume on the reference's grid, linearly."""
     nz, ny, nx = level.reference.shape
-    return warp(level.moving, level.index_affine(motion.affine), output_shape=(nz, ny, nx))
+    affine = level.index_affine(motion.affine)
+    if level.moving.shape == level.reference.shape and np.array_equal(affine, np.eye(3, 4)):
+        return level.moving.copy()
+    return warp(level.moving, affine, output_shape=(nz, ny, nx))
 
 
 def kept_weights(level: Level, motion: Motion, moving: Array, cut: float) -> Array:
@@ -130,8 +133,8 @@ def kept_weights(level: Level, motion: Motion, moving: Array, cut: float) -> Arr
     weights = np.maximum(1 - np.square(residual, out=residual), 0)
     np.square(weights, out=weights)
     weights *= level.weights
-    result: Array = np.nan_to_num(weights, copy=False, nan=0.0)
-    return result
+    weights[np.isnan(weights)] = 0
+    return weights
 
 
 def _shell_mean(values: Array) -> Array:
@@ -145,7 +148,7 @@ def _shell_mean(values: Array) -> Array:
 
 
 def _gradient_energy(level: Level) -> Array:
-    values = np.nan_to_num(level.reference, nan=0.0, posinf=0.0, neginf=0.0)
+    values = np.where(np.isfinite(level.reference), level.reference, np.float32(0))
     energy = np.zeros_like(values)
     for axis, spacing in enumerate(level.factors):
         ahead, here, behind = ([slice(None)] * 3 for _ in range(3))

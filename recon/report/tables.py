@@ -152,6 +152,13 @@ def registration_table(content: ReportContent) -> TableView:
         ("residual (µm)", lambda r: number(_times(voxel_um, r.get("residual_voxel")), digits=2)),
         ("iterations", lambda r: _word(r.get("iterations"))),
         ("converged", lambda r: _word(r.get("converged"))),
+        ("backwards, largest difference (voxel)", lambda r: _self_check(r, "inverse")),
+        ("two halves, largest difference (voxel)", lambda r: _self_check(r, "halves")),
+        ("edge residue, near face (cm⁻¹)", lambda r: _edge_residue(r, "near", "peak_per_cm")),
+        ("edge residue, near face (mAh/cm²)", lambda r: _edge_residue(r, "near", "areal_mAh_cm2")),
+        ("edge residue, far face (cm⁻¹)", lambda r: _edge_residue(r, "far", "peak_per_cm")),
+        ("edge residue, far face (mAh/cm²)", lambda r: _edge_residue(r, "far", "areal_mAh_cm2")),
+        ("edge residue, whole layer (mAh/cm²)", lambda r: _edge_residue(r, "layer_areal_mAh_cm2")),
     ]
     entries = [{**(details.get(state) or {}), **found[state]} for state in content.moving_states]
     rows = tuple((name, *(write(entry) for entry in entries)) for name, write in lines)
@@ -159,8 +166,25 @@ def registration_table(content: ReportContent) -> TableView:
         f"Registration to {state_title(content.reference)}",
         ("quantity", *(state_title(state) for state in content.moving_states)),
         tuple(row for row in rows if any(cell != MISSING for cell in row[1:])),
-        "Motion of the middle of the grid and rotation about it; ± one standard error where it is known.",
+        "Motion of the middle of the grid and rotation about it; ± one standard error where it is known. Backwards: "
+        "registered again with both volumes' roles changed. Two halves: of the mask, in interleaved cubes; ± what their "
+        "stated errors explain. Edge residue: the false change that a shift by one standard error along the axis leaves.",
     )
+
+
+def _self_check(registration: Table, name: str) -> str:
+    found = (registration.get("self_check") or {}).get(name) or {}
+    if finite(found.get("max_voxel")) is None:
+        return MISSING
+    said = uncertain(found["max_voxel"], found.get("deviation_voxel"))
+    return said if found.get("agree") else f"{said}: disagrees"
+
+
+def _edge_residue(registration: Table, *keys: str) -> str:
+    found: Any = registration.get("edge_residue") or {}
+    for key in keys:
+        found = (found or {}).get(key)
+    return number(found, digits=2)
 
 
 def layers_table(content: ReportContent) -> TableView:

@@ -19,6 +19,7 @@ from deltamu.recon.study.depth_profiles import MeasuredChange, measure_changes
 from deltamu.recon.study.flattened_change import flatten_changes
 from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.registering import register_states
+from deltamu.recon.study.registration_edges import edge_residues
 from deltamu.recon.study.resolution import measure_resolution
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.scales import measure_scales
@@ -58,7 +59,9 @@ def compare_states(
         measured = measure_changes(context, stack, registered, scanned)
     resolution = measure_resolution(context, stack, registered, scanned)
     found = _collect(context, registered, stack, measured, resolution)
-    return replace(found, registration=_with_scales(found.registration, scales))
+    edges = edge_residues(context, stack, registered)
+    told = {state: {**facts, "edge_residue": edges[state]} for state, facts in found.registration.items()}
+    return replace(found, registration=_with_scales(told, scales))
 
 
 def _with_scales(
@@ -115,6 +118,7 @@ def _registration(facts: Mapping[str, Any]) -> dict[str, Any]:
         "undetermined": facts["undetermined"],
         "gain": facts["gain"],
         "offset": facts["offset"],
+        "self_check": facts["self_check"],
     }
 
 

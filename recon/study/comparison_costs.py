@@ -75,7 +75,10 @@ def _registering(sizes: StudySizes) -> int:
     names = sizes.study.registration.mask or (layers.separator, *layers.behind_cathode)
     at = sorted(layers.order.index(name) for name in names)
     rows = sum(sizes.layer_rows(name) for name in layers.order[at[0] : at[-1] + 1])
-    return register_cost(reference.volume, mask_shape=(rows, sizes.pellet_columns, sizes.pellet_columns))
+    # the mask as the moving state shows it, for the registration backwards
+    turned = reference.plane_bytes * reference.volume[0] if sizes.study.registration.self_check else 0
+    mask = (rows, sizes.pellet_columns, sizes.pellet_columns)
+    return turned + register_cost(reference.volume, mask_shape=mask)
 
 
 def _resampling(sizes: StudySizes) -> int:

@@ -17,6 +17,7 @@ from deltamu.recon.change.registration_bodies import (
     compare_bodies,
     join_bodies,
 )
+from deltamu.recon.change.registration_checks import SelfCheck, check_registration
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.study.checkpoint import PieceKey
@@ -45,7 +46,11 @@ def register_states(
     masks = _Masks(context, stack)
     for index, state in enumerate(states):
         settings = settings_hash(
-            hashes[reference], hashes[state], context.study.registration, layer_settings(context)
+            hashes[reference],
+            hashes[state],
+            context.study.registration,
+            layer_settings(context),
+            "self-check",
         )
 
         def align(state: str = state) -> tuple[Slabs, Mapping[str, Any]]:
@@ -157,12 +162,58 @@ def _align(context: RunContext, state: str, masks: _Masks) -> dict[str, Any]:
         # half resolution places a surface only to a tenth of a voxel: too little along the axis
         stop_level=0,
     )
+    check = _self_check(context, reference, moving, found, masks)
     found, housing, warnings = _with_housing(reference, moving, state, found, masks)
     facts = _registration_facts(found)
-    facts["warnings"] = [*_registration_warnings(state, found), *warnings]
+    facts["warnings"] = [*_registration_warnings(state, found), *warnings, *_check_warnings(state, check)]
+    facts["self_check"] = None if check is None else as_json(_check_facts(check))
     facts["mask"] = list(masks.names)
     facts["housing"] = housing
     return facts
+
+
+def _self_check(
+    context: RunContext, reference: Volume, moving: Volume, found: Registration, masks: _Masks
+) -> SelfCheck | None:
+    """Register again to see whether the result holds; not by mutual information, whose errors are too rough."""
+    settings = context.study.registration
+    if not settings.self_check or settings.metric != "squared-difference":
+        return None
+    size = reference.voxel_size_mm
+    return check_registration(reference, moving, found, voxel_size_mm=size, mask=masks.fixed)
+
+
+def _check_facts(check: SelfCheck) -> dict[str, Any]:
+    comparisons = {"inverse": check.inverse, "halves": check.halves}
+    return {
+        "agree": check.agree,
+        **{
+            name: None
+            if found is None
+            else {
+                "max_voxel": found.max_voxel,
+                "deviation_voxel": found.deviation_voxel,
+                "agree": found.agree,
+            }
+            for name, found in comparisons.items()
+        },
+    }
+
+
+def _check_warnings(state: str, check: SelfCheck | None) -> list[str]:
+    """Say which of the comparisons of a registration with itself disagrees."""
+    if check is None:
+        return []
+    named = {
+        "the registration backwards differs": check.inverse,
+        "two halves of the mask differ": check.halves,
+    }
+    return [
+        f"registration of {state}: {words} by {found.max_voxel:.3f} voxel, more than the stated errors explain "
+        f"({found.deviation_voxel:.3f}); its uncertainty is too small"
+        for words, found in named.items()
+        if found is not None and not found.agree
+    ]
 
 
 def _start(context: RunContext, state: str, reference: Volume) -> dict[str, Any]:

@@ -23,6 +23,9 @@ from deltamu.recon.study.settings_reconstruction import (
 from deltamu.recon.study.settings_section import STATE_NAME, Section
 from deltamu.recon.study.settings_states import SCAN_OPTION_NAMES, StateSettings
 
+# what two states must share, where both say it, and its unit
+_MADE_WITH = {"filter": "", "wavelength_angstrom": " Å", "energy_kev": " keV"}
+
 
 class RunSettings(Section):
     """Resources."""
@@ -102,7 +105,22 @@ class Study(Section):
             if change not in self.changes:
                 raise ValueError(f"lithium.charge_mah: '{change}' is not in changes")
         self._check_cycler()
+        self._check_made_alike()
         return self
+
+    def _check_made_alike(self) -> None:
+        """Refuse to subtract states that are said to have been made or taken differently."""
+        compared = {self.reference, *(state for change in self.changes for state in split_change(change))}
+        for key, unit in _MADE_WITH.items():
+            values = {name: getattr(self.states[name], key) for name in self.states if name in compared}
+            stated = [(name, value) for name, value in values.items() if value is not None]
+            for name, value in stated[1:] if self.changes else ():
+                if value != stated[0][1]:
+                    raise ValueError(
+                        f"states.{name}.{key}: found {value}{unit}, states.{stated[0][0]} has {stated[0][1]}{unit}; a "
+                        "difference of the two would show that beside the change: make them alike, or leave the state "
+                        "out of changes"
+                    )
 
     def _check_cycler(self) -> None:
         cycler = self.lithium.cycler

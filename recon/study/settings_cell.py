@@ -68,5 +68,7 @@ class RegistrationSettings(Section):
     correct_scale: bool = False
     # how agreement is measured; mutual information for states of two kinds, such as neutrons and X-rays
     metric: Literal["squared-difference", "mutual-information"] = "squared-difference"
+    # register backwards and from two halves of the mask as well, and say where they disagree
+    self_check: bool = True
     # state: translation (z, y, x) in mm, rotation (z, y, x) in degrees about the middle of the reference
     start: dict[str, tuple[Finite, Finite, Finite, Finite, Finite, Finite]] = Field(default_factory=dict)

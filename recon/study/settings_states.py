@@ -22,6 +22,10 @@ class StateSettings(Section):
     voxel_size_mm: Positive | None = None
     unit: str | None = None
     dataset: str | None = None
+    # what a volume was made with, or a scan taken with; states that differ are not subtracted
+    filter: str | None = None
+    wavelength_angstrom: Positive | None = None
+    energy_kev: Positive | None = None
     center: Finite | None = None
     tilt_deg: Annotated[float, Field(gt=-45, lt=45)] | None = None
     black_body: str | None = None
@@ -48,6 +52,9 @@ class StateSettings(Section):
                 "belongs to a scan, a volume has none",
             )
         else:
+            self._refuse(
+                ["filter"], "belongs to a volume; that of scans is reconstruction.filter, the same for all"
+            )
             self._refuse(["voxel_size_mm", "unit", "dataset"], "belongs to a volume; of a scan state `{}`")
         if self.black_body_dots is not None and self.black_body is None:
             raise ValueError(

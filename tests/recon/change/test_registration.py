@@ -452,3 +452,19 @@ def test_neutrons_and_x_rays_of_a_shell_by_mutual_information(deltamu_data):
 def test_unknown_metric_is_refused(pristine):
     with pytest.raises(InputError, match="metric: found 'entropy', expected one of squared-difference"):
         register(pristine, pristine, voxel_size_mm=1.0, metric="entropy")
+
+
+def test_half_resolution_knows_as_many_parameters(pristine, discharged):
+    reference, moving = pristine + noise(CELL.shape, 0.1, 71), discharged + noise(CELL.shape, 0.1, 72)
+    fine, coarse = (
+        register(
+            reference, moving, voxel_size_mm=1.0, mask=CELL.fixed_mask(), search_deg=0.0, stop_level=level
+        )
+        for level in (0, 1)
+    )
+    assert coarse.undetermined == fine.undetermined == ()
+    # coarser voxels do not tell more
+    ratio = np.array(list(coarse.uncertainty.values())) / np.array(list(fine.uncertainty.values()))
+    assert np.all(ratio > 1)
+    # the mean of two voxels places these edges, as sharp as a voxel, to a tenth of a voxel
+    assert CELL.worst(coarse.transform, MOTION)[0] < 0.15

@@ -103,3 +103,46 @@ def test_a_missing_file_says_how_to_get_one(tmp_path):
 
 def test_a_change_is_to_minus_from():
     assert split_change("charged-pristine") == ("charged", "pristine")
+
+
+VOLUMES = """
+reference = "pristine"
+changes = ["discharged-pristine"]
+[states.pristine]
+volume = "a.npy"
+voxel_size_mm = 0.027
+unit = "1/cm"
+{0}
+[states.discharged]
+volume = "b.npy"
+voxel_size_mm = 0.027
+unit = "1/cm"
+{1}
+[layers]
+order = ["separator", "cathode", "collector"]
+thickness_mm = [0.5, 0.4, 0.9]
+radius_mm = 3.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ('filter = "hann"', 'filter = "ram-lak"', "states.discharged.filter: found ram-lak, states.pristine has hann"),
+        ("wavelength_angstrom = 2.6", "wavelength_angstrom = 3.0", "found 3.0 Å, states.pristine has 2.6 Å"),
+        ("energy_kev = 40", "energy_kev = 60", "energy_kev: found 60.0 keV"),
+    ],
+)  # fmt: skip
+def test_states_that_were_made_differently_are_not_subtracted(tmp_path, first, second, words):
+    assert words in problem(tmp_path, VOLUMES.format(first, second))
+    study = read_study(written(tmp_path, VOLUMES.format(first, first)))
+    assert study.changes == ("discharged-pristine",)
+    # one that says nothing is not refused
+    read_study(written(tmp_path, VOLUMES.format(first, "")))
+
+
+def test_the_filter_of_a_scan_is_that_of_the_reconstruction(tmp_path):
+    message = problem(
+        tmp_path, STUDY.replace('scan = "raw/pristine"', 'scan = "raw/pristine"\nfilter = "hann"')
+    )
+    assert "reconstruction.filter" in message
