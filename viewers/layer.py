@@ -10,6 +10,7 @@ Kind = Literal["image", "labels"]
 Role = Literal[
     "state",
     "registered",
+    "residual",
     "change",
     "significance",
     "layers",

@@ -15,7 +15,7 @@ OURS = "deltamu"
 LABEL_COLORS = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#999999")
 OUTLINE_PIXELS = 2
 LINE_MM = 0.02
-STUDY_ROLES = ("state", "registered", "change", "significance", "layers")
+STUDY_ROLES = ("state", "registered", "residual", "change", "significance", "layers")
 
 
 def layer_data(layer: Layer, *, output: str | None = None) -> LayerData:

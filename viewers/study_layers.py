@@ -65,6 +65,7 @@ def study_layers(output: Path) -> Opened:
     reference = summary.get("reference") or next(iter(states), "")
     labels = _labels(found, store, summary)
     _add_states(found, store, states, str(reference), _inside_profile_layer(labels, summary))
+    _add_residuals(found, store, states)
     _add_significance(found, store, changes)
     _add_changes(found, output, changes)
     found.layers += [] if labels is None else [labels]
@@ -137,6 +138,19 @@ def _grey_limits(images: Sequence[ImageLevels], inside: NDArray[np.bool_] | None
         fitting = [image.levels for image in images if image.levels[-1].shape == inside.shape]
         high = max((white_inside(levels, inside) for levels in fitting), default=0.0) or high
     return (low, high) if low < high else (high - 1.0, high)
+
+
+def _add_residuals(found: _Found, store: Path, states: Sequence[str]) -> None:
+    """What is left of the parts without change, hidden, with one scale for all states."""
+    paths = {state: store / "registered" / state / "residual" for state in states}
+    opened = {s: image for s, p in paths.items() if p.is_dir() and (image := found.open(p)) is not None}
+    limits = symmetric_limits(image.levels for image in opened.values())
+    for state, image in opened.items():
+        layer = _layer(
+            f"residual {state_title(state)}", image, paths[state], role="residual", subject=state,
+            limits=limits, colors=DIVERGING,
+        )  # fmt: skip
+        found.layers.append(replace(layer, visible=False))
 
 
 def _add_significance(found: _Found, store: Path, changes: Sequence[str]) -> None:

@@ -82,7 +82,8 @@ class HalfMask(PlanesOnDemand):
         """Weights of some rows."""
         z, y, x = (np.arange(first, last) // CUBE for first, last in _spans(begin, end, self.shape))
         chosen = (z[:, None, None] + y[None, :, None] + x[None, None, :]) % 2 == self.parity
-        return np.asarray(self.mask[begin:end], np.float32) * chosen
+        weights: Array = np.asarray(self.mask[begin:end], np.float32) * chosen
+        return weights
 
 
 def check_registration(

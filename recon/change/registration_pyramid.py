@@ -136,13 +136,12 @@ def finest_level(
     other = _aligned(there + [[-1], [1]] * margin, grid, moving.shape)  # type: ignore[arg-type]
     if np.any(other[1] <= other[0]):
         raise InputError("moving: the mask lies wholly outside it; expected two volumes of the same region")
-    known = coarse if coarse is not None and coarse.factors == factors else None
+    whole: tuple[Array | None, Array | None] = (None, None)
+    if coarse is not None and coarse.factors == factors:
+        whole = (coarse.reference, coarse.moving)
     smoothed = [
-        _smoothed(_part(volume, whole, factors, region), presmooth)
-        for volume, whole, region in (
-            (reference, known and known.reference, part),
-            (moving, known and known.moving, other),
-        )
+        _smoothed(_part(volume, blocks, factors, region), presmooth)
+        for volume, blocks, region in zip((reference, moving), whole, (part, other), strict=True)
     ]
     weights = np.ones_like(smoothed[0]) if mask is None else block_mean(mask, factors, box=part)
     reach = max(1, int(np.ceil(_UNSOUND * presmooth)))

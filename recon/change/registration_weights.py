@@ -134,7 +134,8 @@ def kept_weights(level: Level, motion: Motion, moving: Array, cut: float) -> Arr
     np.square(weights, out=weights)
     weights *= level.weights
     weights[np.isnan(weights)] = 0
-    return weights
+    kept: Array = weights
+    return kept
 
 
 def _shell_mean(values: Array) -> Array:

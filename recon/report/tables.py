@@ -152,6 +152,7 @@ def registration_table(content: ReportContent) -> TableView:
         ("residual (µm)", lambda r: number(_times(voxel_um, r.get("residual_voxel")), digits=2)),
         ("iterations", lambda r: _word(r.get("iterations"))),
         ("converged", lambda r: _word(r.get("converged"))),
+        ("rms on parts without change (σ)", lambda r: number(r.get("residual_rms_sigma"), digits=3)),
         ("backwards, largest difference (voxel)", lambda r: _self_check(r, "inverse")),
         ("two halves, largest difference (voxel)", lambda r: _self_check(r, "halves")),
         ("edge residue, near face (cm⁻¹)", lambda r: _edge_residue(r, "near", "peak_per_cm")),

@@ -20,6 +20,7 @@ from deltamu.recon.study.flattened_change import flatten_changes
 from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.registering import register_states
 from deltamu.recon.study.registration_edges import edge_residues
+from deltamu.recon.study.registration_residual import write_residuals
 from deltamu.recon.study.resolution import measure_resolution
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.scales import measure_scales
@@ -53,6 +54,7 @@ def compare_states(
     with context.stage("scale"):
         scales = measure_scales(context, stack, registered)
     with context.stage("change"):
+        residuals = write_residuals(context, approximate, registered)
         subtract(context, stack, registered, scanned, scales)
     flatten_changes(context, stack, registered)
     with context.stage("profile"):
@@ -60,7 +62,10 @@ def compare_states(
     resolution = measure_resolution(context, stack, registered, scanned)
     found = _collect(context, registered, stack, measured, resolution)
     edges = edge_residues(context, stack, registered)
-    told = {state: {**facts, "edge_residue": edges[state]} for state, facts in found.registration.items()}
+    told = {
+        state: {**facts, "edge_residue": edges[state], "residual_rms_sigma": residuals[state]}
+        for state, facts in found.registration.items()
+    }
     return replace(found, registration=_with_scales(told, scales))
 
 

@@ -193,7 +193,7 @@ def _store_bytes(study: Study, states: tuple[StatePlan, ...]) -> int:
     voxels = max(s.volume[0] * s.volume[1] * s.volume[2] for s in states)
     own = 2 * len(states)
     compared = {state for change in study.changes for state in change.split("-")} - {study.reference}
-    images = own + 2 * len(compared) + 3 * len(study.changes)
+    images = own + 3 * len(compared) + 3 * len(study.changes)
     labels = (1 + 4) if study.changes else 0
     return int(1.15 * voxels * (4 * images + labels))
 

@@ -1,15 +1,11 @@
 """Each state laid over the reference, on the parts without change; what is said about it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltamu.recon.change.layer_stack import LayerStack
-from deltamu.recon.change.masks import BoxedWeights, boxed_layer_mask
 from deltamu.recon.change.registration import Registration, register
 from deltamu.recon.change.registration_bodies import (
     AGREEMENT_VOXEL,
@@ -23,17 +19,11 @@ from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.comparison import compared_states, layer_settings
 from deltamu.recon.study.from_scans import as_json
+from deltamu.recon.study.held_parts import HeldParts
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.run_context import RunContext, Slabs
 from deltamu.recon.volumes.open import open_image
-from deltamu.recon.volumes.planes import PlanesOnDemand
 from deltamu.recon.volumes.volume import Volume
-
-Array = NDArray[np.float32]
-# rows beside the layer that may be starved, in which the housing shows streaks
-STREAK_VOXELS = 8
-# distance of the mask from layers that change: blur, smoothing and the gradient's neighbours reach this far
-MASK_MARGIN_VOXELS = 4
 
 
 def register_states(
@@ -43,7 +33,7 @@ def register_states(
     reference = context.study.reference
     facts = {}
     states = compared_states(context)
-    masks = _Masks(context, stack)
+    masks = HeldParts(context, stack)
     for index, state in enumerate(states):
         settings = settings_hash(
             hashes[reference],
@@ -63,92 +53,7 @@ def register_states(
     return facts
 
 
-@dataclass(frozen=True)
-class _Masks:
-    """The parts of the reference that are held still, made once when the first registration needs them."""
-
-    context: RunContext
-    stack: LayerStack
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """Layers of the mask: by default the separator, and the collector at the cathode with what lies behind it.
-
-        The far end of the collector is the one sharp step along the axis that no state changes.
-        """
-        layers = layer_settings(self.context)
-        return self.context.study.registration.mask or (layers.separator, *layers.behind_cathode)
-
-    @cached_property
-    def fixed(self) -> BoxedWeights:
-        """Weights of the mask on the reference grid."""
-        margin = MASK_MARGIN_VOXELS * self.stack.voxel_size_mm
-        return boxed_layer_mask(self.stack, self.names, self._shape, margin_mm=margin)
-
-    @cached_property
-    def pellet(self) -> BoxedWeights:
-        """Where displacements are compared."""
-        layers = layer_settings(self.context)
-        return boxed_layer_mask(self.stack, (layers.separator, layers.cathode), self._shape)
-
-    @cached_property
-    def housing(self) -> "_Housing | None":
-        """Weights of the ring that the settings name and of the collector it holds, away from the anode.
-
-        They move as one body; the stack may slip against it along the axis.
-        """
-        radii = self.context.study.registration.housing_radius_mm
-        if radii is None:
-            return None
-        nz, ny, nx = self._shape
-        y0, x0 = self.stack.axis_mm
-        size = self.stack.voxel_size_mm
-        radius = np.hypot(np.arange(ny)[:, None] * size - y0, np.arange(nx)[None, :] * size - x0)
-        # its edges tell where it is
-        rim = 3 * size
-        ring = ((radius >= radii[0] - rim) & (radius <= radii[1] + rim)).astype(np.float32)
-        held, margin = layer_settings(self.context).behind_anode, STREAK_VOXELS * size
-        collector = boxed_layer_mask(self.stack, held, self._shape, margin_mm=margin) if held else None
-        return _Housing(ring, self._away_from_anode(nz), collector)
-
-    @property
-    def _shape(self) -> tuple[int, int, int]:
-        return self.context.plan.state(self.context.study.reference).volume
-
-    def _away_from_anode(self, rows: int) -> Array:
-        """1 in the rows that streaks of a starved anode do not reach, (row,)."""
-        anode = layer_settings(self.context).anode
-        if anode is None:
-            return np.ones(rows, np.float32)
-        layer, reach = self.stack[anode], STREAK_VOXELS * self.stack.voxel_size_mm
-        ends = sorted((layer.near.coefficients[0], layer.far.coefficients[0]))
-        z = np.arange(rows) * self.stack.voxel_size_mm
-        return ((z < ends[0] - reach) | (z > ends[1] + reach)).astype(np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class _Housing(PlanesOnDemand):
-    """Weights of a ring in some rows, and of the collector that it holds."""
-
-    ring: Array
-    rows: Array
-    collector: BoxedWeights | None
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(z, y, x)."""
-        ny, nx = self.ring.shape
-        return self.rows.size, ny, nx
-
-    def planes(self, begin: int, end: int) -> Array:
-        """Weights of some rows."""
-        found: Array = self.ring * self.rows[begin:end, None, None]
-        if self.collector is not None:
-            np.maximum(found, self.collector[begin:end], out=found)
-        return found
-
-
-def _align(context: RunContext, state: str, masks: _Masks) -> dict[str, Any]:
+def _align(context: RunContext, state: str, masks: HeldParts) -> dict[str, Any]:
     reference = open_image(context.store / "states" / context.study.reference / "attenuation")
     moving = open_image(context.store / "states" / state / "attenuation")
     found = register(
@@ -173,7 +78,7 @@ def _align(context: RunContext, state: str, masks: _Masks) -> dict[str, Any]:
 
 
 def _self_check(
-    context: RunContext, reference: Volume, moving: Volume, found: Registration, masks: _Masks
+    context: RunContext, reference: Volume, moving: Volume, found: Registration, masks: HeldParts
 ) -> SelfCheck | None:
     """Register again to see whether the result holds; not by mutual information, whose errors are too rough."""
     settings = context.study.registration
@@ -261,7 +166,7 @@ def _registration_warnings(state: str, found: Registration) -> list[str]:
 
 
 def _with_housing(
-    reference: Volume, moving: Volume, state: str, found: Registration, masks: _Masks
+    reference: Volume, moving: Volume, state: str, found: Registration, masks: HeldParts
 ) -> tuple[Registration, dict[str, Any] | None, list[str]]:
     """Improve a registration by the housing where both agree; otherwise the parts of the mask win, and it is said.
 

@@ -41,6 +41,17 @@ def test_a_study_becomes_named_layers_in_millimetres(small_study):
     }  # fmt: skip
 
 
+def test_the_residual_of_a_registration_is_a_hidden_layer(small_study, volumes):
+    store = small_study / "study.zarr"
+    shutil.copytree(store / "changes" / CHANGE / "delta_mu", store / "registered" / "discharged" / "residual")
+    layer = by_name(open_path(small_study))["residual discharged"]
+    assert not layer.visible
+    assert layer.role == "residual"
+    assert layer.limits[0] == -layer.limits[1]
+    residual = volumes["discharged"] - volumes["pristine"]
+    np.testing.assert_array_equal(np.asarray(layer.levels[0]), residual)
+
+
 def test_values_are_those_of_the_store(small_study, volumes):
     layers = by_name(open_path(small_study))
     np.testing.assert_array_equal(np.asarray(layers["μ discharged"].levels[0]), volumes["discharged"])
