@@ -116,8 +116,8 @@ def test_changes_and_profiles_agree(of_scans, of_volumes, capsys):
         assert 0.02 < held.mean() < 0.9
         np.testing.assert_allclose(residual[held], (own - reference)[held], atol=1e-6)
         assert told["self_check"]["agree"]
-        # interpolated edges and what the casing of a tiny cell hides leave a little more than noise
-        assert 0.5 < told["residual_rms_sigma"] < 2
+        # at voxels of 90 um the rim and the blind holes, blurred before the logarithm, leave more than noise
+        assert 0.9 < told["residual_rms_sigma"] < 4
         residue = told["edge_residue"]
         # step x shift, with 430.76 mAh/cm³ per cm⁻¹ for natural lithium at 2.6 angstrom
         expected_charge = abs(residue["near"]["step_per_cm"]) * residue["shift_um"] * 1e-4 * 430.76
