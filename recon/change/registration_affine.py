@@ -178,7 +178,8 @@ class _Problem:
     def _derivatives(self, gradient: Float) -> Float:
         """Change of every voxel with the 12 displacements, (n, 12): of each component with z, y, x, and its shift."""
         places = np.column_stack([self.places, np.ones(len(self.places))])
-        return (gradient[:, :, None] * places[:, None, :]).reshape(len(places), _PARAMETERS)
+        found: Float = (gradient[:, :, None] * places[:, None, :]).reshape(len(places), _PARAMETERS)
+        return found
 
     def _solved(self, curvature: Float, products: Float) -> tuple[Float, Float]:
         scales = np.tile([*np.abs(self.places).max(axis=0), 1.0], 3)
