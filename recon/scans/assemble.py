@@ -179,7 +179,14 @@ def _exposures(found: FoundScan, options: ScanOptions) -> tuple[dict[str, float]
     differing = [f"{kind} {seconds:g} s" for kind, seconds in exposures.items() if seconds != projections]
     if not differing:
         return exposures, ()
-    return exposures, (f"exposure of projections {projections:g} s, of {' and '.join(differing)}",)
+    used = {
+        "flats": "flats are scaled to it",
+        "darks": "darks are used as they are, an offset does not grow with it",
+    }
+    told = [text for kind, text in used.items() if exposures.get(kind, projections) != projections]
+    return exposures, (
+        f"exposure of projections {projections:g} s, of {' and '.join(differing)}: {'; '.join(told)}",
+    )
 
 
 def _missing_notes(found: FoundScan) -> list[str]:

@@ -118,6 +118,7 @@ def test_the_headers_of_the_frames(tmp_path):
     study = study_from_table(table, folder=tmp_path)
     assert 'dose_file = "header:Charge"' in settings_text(study)
     scan = read_scan(tmp_path, **vars(study.scan_options("one")))
+    assert any("flats 1 s: flats are scaled" in note for note in scan.notes)
     np.testing.assert_allclose(state_correction(study, "one", scan, None).doses, [1.0, 1.0, 1.5])
     np.testing.assert_allclose(read_header_dose(scan, "Charge", reference=200.0), [0.5, 0.5, 0.75])
 
