@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from numpy.typing import DTypeLike, NDArray
 
 from deltamu.recon.atomic import disk_errors, fsync_files
 from deltamu.recon.errors import InputError
+from deltamu.recon.volumes.chunk_files import ChunkLayout, box_of, chunk_layout, read_box, write_rows
 from deltamu.recon.volumes.zarr_store import (
     METADATA,
     bounded_concurrency,
     create_array,
+    damage_told,
     make_parent_groups,
     open_array,
     read_part,
@@ -63,9 +66,18 @@ class BlockArray:
         """The array itself: it has one level."""
         return (self,)
 
+    @cached_property
+    def _layout(self) -> ChunkLayout | None:
+        """Where the chunks lie in the files; None for an array that only zarr can read."""
+        return chunk_layout(self._array, self.path)
+
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Read a part."""
-        return read_part(self._array, key, self.path)
+        box = box_of(key, self.shape)
+        if self._layout is None or box is None:
+            return read_part(self._array, key, self.path)
+        with damage_told(self.path):
+            return read_box(self._layout, box)
 
 
 def create_stack(
@@ -191,8 +203,12 @@ def write_block(array: BlockArray, index: int, data: NDArray[Any]) -> list[Path]
     if not np.can_cast(data.dtype, array.dtype, "same_kind"):
         raise ValueError(f"{array.path}: found {data.dtype} data, expected {array.dtype}")
     files = block_files(array, index)
+    values = data.astype(array.dtype, copy=False)
     with disk_errors(array.path, needed=data.size * array.dtype.itemsize), bounded_concurrency():
-        array._array[rows] = data.astype(array.dtype, copy=False)
+        if array._layout is not None:
+            write_rows(array._layout, index, values)
+        else:
+            array._array[rows] = values
     missing = [file for file in files if not file.is_file()]
     if missing:
         raise InputError(

@@ -161,9 +161,21 @@ def read_part(array: Any, key: Any, path: str | os.PathLike[str]) -> NDArray[Any
     IndexError
         If the key is outside.
     """
+    with damage_told(path), bounded_concurrency():
+        return np.asarray(array[key])
+
+
+@contextmanager
+def damage_told(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Say of an array that cannot be read what is wrong and what to do.
+
+    Raises
+    ------
+    InputError
+        If a chunk does not match its checksum or cannot be read.
+    """
     try:
-        with bounded_concurrency():
-            return np.asarray(array[key])
+        yield
     except (IndexError, MemoryError, KeyboardInterrupt):
         raise
     except Exception as error:
