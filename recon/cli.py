@@ -159,6 +159,10 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--same-state", action="store_true", help="all three scans show the pristine cell")
     parser.add_argument("--featureless", action="store_true", help="leave out the holes and the notch")
     parser.add_argument(
+        "--lithium", default="broad", choices=("broad", "front", "mirror", "center"),
+        help="where in the cathode it is (default: a broad maximum near the separator)",
+    )  # fmt: skip
+    parser.add_argument(
         "--operando", nargs="?", const="soft-short", choices=("soft-short", "interlayer", "front", "healthy"),
         help="simulate and analyse a series of radiographs instead (default: soft-short)",
     )  # fmt: skip
@@ -229,8 +233,8 @@ def _demo(options: argparse.Namespace) -> int:
     with _cancel_on_interrupt() as cancel, terminal_progress() as progress:
         outcome = run_demo(
             options.folder, preset=options.preset, beam=options.beam, seed=options.seed,
-            same_state=options.same_state, featureless=options.featureless, device=options.device,
-            memory=options.memory, fresh=options.fresh, keep_work=options.keep_work, progress=progress, cancel=cancel,
+            same_state=options.same_state, featureless=options.featureless, lithium=options.lithium,
+            device=options.device, memory=options.memory, fresh=options.fresh, keep_work=options.keep_work, progress=progress, cancel=cancel,
             tell=_tell_plan,
         )  # fmt: skip
     print(outcome)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.materials.lithium import MOL_PER_MAH, charge_per_attenuation
 from deltamu.recon.simulate import profiles
@@ -60,10 +61,16 @@ class StudySettings:
     cell: Cell
     seed: int
     same_state: bool
+    lithium: str = "broad"
 
-    def content(self, state: str) -> str:
+    def shown(self, state: str) -> str:
         """Return the state of charge that the scan of a state shows."""
         return STATES[0] if self.same_state else state
+
+    def content(self, state: str) -> str:
+        """Name what a scan shows; alike for scans that show the same."""
+        shown = self.shown(state)
+        return shown if self.lithium == "broad" or shown == STATES[0] else f"{shown}, {self.lithium}"
 
 
 class StudyBuilder:
@@ -87,7 +94,9 @@ class StudyBuilder:
 
     def cell_state(self, state: str) -> CellState:
         """Return the cell as the scan of a state shows it."""
-        return cell_state(self._settings.cell, self._settings.content(state))
+        shown = self._settings.shown(state)
+        profile = profiles.find_truth(self._settings.lithium)[shown]
+        return cell_state(self._settings.cell, shown, profile=profile)
 
     def pose(self, state: str) -> RigidTransform:
         """Sample → scan."""
@@ -192,8 +201,9 @@ class StudyBuilder:
         }
         if to.profile is not origin.profile:
             sign = 1.0 if charge > 0 else -1.0
-            x, height = profiles.peak(lambda at: sign * (to.profile(at) - origin.profile(at)))
-            facts |= {"peak_delta_mu": sign * full * height, "peak_depth_mm": x * cell.cathode_mm}
+            facts |= _peak_facts(
+                lambda at: sign * (to.profile(at) - origin.profile(at)), sign * full, cell.cathode_mm
+            )
         return facts
 
     def describe(self, folder: Path) -> SimulatedStudy:
@@ -231,6 +241,15 @@ class StudyBuilder:
             gain_drift=instrument.gain_drift,
             light_taps=tuple(float(tap) for tap in self.detector.light),
         )
+
+
+def _peak_facts(change: profiles.Profile, full: float, cathode_mm: float) -> dict[str, float | None]:
+    """Height and depth of the maximum of a change; None where it lies at a face of the cathode."""
+    try:
+        x, height = profiles.peak(change)
+    except InputError:
+        return {"peak_delta_mu": None, "peak_depth_mm": None}
+    return {"peak_delta_mu": full * height, "peak_depth_mm": x * cathode_mm}
 
 
 def _scan_of(state: str, beam: Beam) -> SimulatedScan:

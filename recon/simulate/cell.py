@@ -116,11 +116,7 @@ class CellState:
     shift_mm: float
 
 
-STATE_PROFILES: Mapping[str, profiles.Profile] = {
-    "pristine": profiles.empty,
-    "discharged": profiles.discharged,
-    "charged": profiles.charged,
-}
+STATE_PROFILES: Mapping[str, profiles.Profile] = profiles.TRUTHS["broad"]
 
 
 def cell_state(cell: Cell, name: str, *, profile: profiles.Profile | None = None) -> CellState:

@@ -4,7 +4,7 @@ A profile maps x = (d − d0) / (d_max − d0), 0 at the separator and 1 at the 
 the sulfur that has become Li2S.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,42 @@ def front(
     """
     sign = -1.0 if from_collector else 1.0
     return lambda x: np.asarray(level / (1 + np.exp(sign * (x - position) / width)))
+
+
+def centered(x: Float) -> Float:
+    """Return a maximum in the middle of the cathode."""
+    return np.asarray(0.20 + 0.55 * np.exp(-((x - 0.5) ** 2) / (2 * 0.15**2)))
+
+
+def retained(profile: Profile, part: float) -> Profile:
+    """Return the same part of a profile at every depth."""
+    return lambda x: part * profile(x)
+
+
+# what the states of a cell may hold: the usual shape, and others that an analysis has to tell from it
+TRUTHS: Mapping[str, Mapping[str, Profile]] = {
+    "broad": {"pristine": empty, "discharged": discharged, "charged": charged},
+    "front": {"pristine": empty, "discharged": front(0.5, level=0.9), "charged": front(0.25, level=0.9)},
+    "mirror": {
+        "pristine": empty,
+        "discharged": front(0.5, level=0.9, from_collector=True),
+        "charged": front(0.75, level=0.9, from_collector=True),
+    },
+    "center": {"pristine": empty, "discharged": centered, "charged": retained(centered, 0.4)},
+}
+
+
+def find_truth(name: str) -> Mapping[str, Profile]:
+    """Look up the profiles of the states.
+
+    Raises
+    ------
+    InputError
+        If there are none of that name.
+    """
+    if name not in TRUTHS:
+        raise InputError(f"lithium: found {name!r}, expected one of {', '.join(TRUTHS)}")
+    return TRUTHS[name]
 
 
 def mean(profile: Profile) -> float:

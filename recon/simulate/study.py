@@ -16,6 +16,7 @@ from deltamu.recon.simulate.cell import (
 from deltamu.recon.simulate.description import SimulatedStudy
 from deltamu.recon.simulate.detector import expected_flat
 from deltamu.recon.simulate.presets import Instrument, find_beam, find_preset
+from deltamu.recon.simulate.profiles import find_truth
 from deltamu.recon.simulate.truth import (
     write_truth,
 )
@@ -33,6 +34,7 @@ def simulate_study(
     same_state: bool = False,
     featureless: bool = False,
     stack_shift_um: float = 0.0,
+    lithium: str = "broad",
     progress: Progress | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> SimulatedStudy:
@@ -55,6 +57,9 @@ def simulate_study(
         Without holes, notch, pores and collector ends.
     stack_shift_um : float
         How far separator, cathode and collector follow the shrinking anode.
+    lithium : {"broad", "front", "mirror", "center"}
+        Where in the cathode it is: a broad maximum near the separator, a front from the separator or from the
+        collector, a maximum in the middle.
     progress : callable, optional
         Called with (stage, state, done, total).
     cancel : callable, optional
@@ -73,7 +78,7 @@ def simulate_study(
     Cancelled
         If `cancel` said so; complete scans stay.
     """
-    settings = _settings(preset, beam, seed, same_state, featureless, stack_shift_um)
+    settings = _settings(preset, beam, seed, same_state, featureless, stack_shift_um, lithium)
     identities = [
         ScanIdentity(
             state, index, settings.content(state), preset, beam, seed, featureless, float(stack_shift_um)
@@ -110,12 +115,13 @@ def describe_study(
     same_state: bool = False,
     featureless: bool = False,
     stack_shift_um: float = 0.0,
+    lithium: str = "broad",
 ) -> SimulatedStudy:
     """Say what `simulate_study` would write, without writing it.
 
     Parameters
     ----------
-    folder, preset, beam, seed, same_state, featureless, stack_shift_um
+    folder, preset, beam, seed, same_state, featureless, stack_shift_um, lithium
         As for `simulate_study`.
 
     Raises
@@ -123,15 +129,22 @@ def describe_study(
     InputError
         If a setting is wrong.
     """
-    settings = _settings(preset, beam, seed, same_state, featureless, stack_shift_um)
+    settings = _settings(preset, beam, seed, same_state, featureless, stack_shift_um, lithium)
     return StudyBuilder(settings).describe(Path(folder))
 
 
 def _settings(
-    preset: str, beam: str, seed: int, same_state: bool, featureless: bool, stack_shift_um: float
+    preset: str,
+    beam: str,
+    seed: int,
+    same_state: bool,
+    featureless: bool,
+    stack_shift_um: float,
+    lithium: str,
 ) -> StudySettings:
     if seed < 0:
         raise InputError(f"seed: found {seed}, expected a whole number of at least 0")
+    find_truth(lithium)
     return StudySettings(
         find_preset(preset),
         find_beam(beam),
@@ -139,6 +152,7 @@ def _settings(
         Cell(stack_shift_mm=stack_shift_um / 1000, featureless=featureless),
         seed,
         same_state,
+        lithium,
     )
 
 

@@ -34,6 +34,7 @@ def run_demo(
     same_state: bool = False,
     featureless: bool = False,
     stack_shift_um: float = STACK_SHIFT_UM,
+    lithium: str = "broad",
     device: str = "auto",
     memory: str | None = None,
     fresh: bool = False,
@@ -58,6 +59,8 @@ def run_demo(
         No holes, no notch: the rotation about the axis is not determined.
     stack_shift_um : float
         How far separator, cathode and collector follow the anode when it shrinks, against housing and sleeve.
+    lithium : {"broad", "front", "mirror", "center"}
+        Where in the cathode it is, as for `simulate_study`.
     device, memory, fresh, keep_work, progress, cancel, tell
         As for `run`.
 
@@ -72,14 +75,14 @@ def run_demo(
     _refuse_foreign(folder)
     described = describe_study(
         folder, preset=preset, beam=beam, seed=seed, same_state=same_state, featureless=featureless,
-        stack_shift_um=stack_shift_um,
+        stack_shift_um=stack_shift_um, lithium=lithium,
     )  # fmt: skip
     draft = draft_of(described, preset=preset, beam=beam)
     share_one_heap()
     _refuse_too_large(draft, folder, preset, memory=memory, device=device)
     simulate_study(
         folder, preset=preset, beam=beam, seed=seed, same_state=same_state, featureless=featureless,
-        stack_shift_um=stack_shift_um, progress=progress, cancel=cancel,
+        stack_shift_um=stack_shift_um, lithium=lithium, progress=progress, cancel=cancel,
     )  # fmt: skip
     study_file = write_draft(folder / "study.toml", draft)
     output = run(

@@ -2,7 +2,7 @@
 
 Only arrays as `zarr_store.create_array` makes them: little-endian values, uncompressed, a CRC-32C behind every chunk,
 in files of one chunk or of several with an index at the end (zarr's sharding). Zarr reads and writes them as well, at
-a third of the speed: every chunk passes through tasks, queues and two copies.
+less than half the speed: every chunk passes through tasks, queues and two copies.
 """
 
 from collections.abc import Sequence
