@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from deltamu.recon.change.masks import layer_mask
     from deltamu.recon.change.profile import DepthProfile, depth_profile
     from deltamu.recon.change.profile_shape import ProfileShape, profile_shape
+    from deltamu.recon.change.reaction_front import reaction_front
     from deltamu.recon.change.regions import pellet_regions
     from deltamu.recon.change.registration import Registration, register
     from deltamu.recon.change.resampling import resample, resample_sigma
@@ -94,6 +95,7 @@ _PLACES = {
     "change.masks": ("layer_mask",),
     "change.profile": ("DepthProfile", "depth_profile"),
     "change.profile_shape": ("ProfileShape", "profile_shape"),
+    "change.reaction_front": ("reaction_front",),
     "change.regions": ("pellet_regions",),
     "change.registration": ("Registration", "register"),
     "change.resampling": ("resample", "resample_sigma"),
@@ -246,6 +248,7 @@ __all__ = [
     "prepare_correction",
     "prepare_series_correction",
     "profile_shape",
+    "reaction_front",
     "reaction_profile",
     "read_cycler",
     "read_scan",

@@ -155,6 +155,16 @@ def shape_table(content: ReportContent) -> TableView | None:
         ("ν, limited by electrons", lambda c: _nu(c, "electrons")),
         ("rms residual, ions (cm⁻¹)", lambda c: _transport(c, "ions", "rms_residual")),
         ("rms residual, electrons (cm⁻¹)", lambda c: _transport(c, "electrons", "rms_residual")),
+        ("front from the separator at", lambda c: _front_place(c, "ions_front")),
+        ("front from the collector at", lambda c: _front_place(c, "electrons_front")),
+        (
+            "rms residual, front from the separator (cm⁻¹)",
+            lambda c: _transport(c, "ions_front", "rms_residual"),
+        ),
+        (
+            "rms residual, front from the collector (cm⁻¹)",
+            lambda c: _transport(c, "electrons_front", "rms_residual"),
+        ),
         ("preferred", _preferred),
     )
     return _by_change(
@@ -162,8 +172,10 @@ def shape_table(content: ReportContent) -> TableView | None:
         "Where the change sits",
         lines,
         "Depth from the separator. ν² is the resistance of transport through the layer over that of the reaction, in "
-        "the profile ν cosh(ν(1 − x)) / sinh ν (ions slow) or its mirror image (electrons slow). 'Neither' where no "
-        "shape is clearly better, or the better one leaves more than half of the profile's own variation.",
+        "the profile ν cosh(ν(1 − x)) / sinh ν (ions slow) or its mirror image (electrons slow); fronts are logistic, "
+        "their place is relative depth. Each side takes the better of its two shapes by Akaike's criterion for few data. "
+        "'Neither' where no side is clearly better, or its shapes leave more than half (a front: a tenth) of the "
+        "profile's own variation; so does the band between two fronts, which looks the same from either side.",
     )
 
 
@@ -238,6 +250,12 @@ def _nu(change: Table, limit: str) -> str:
     if value == 0 or (value is not None and error is not None and error > 10 * value):
         return "not above 0"
     return uncertain(value, error)
+
+
+def _front_place(change: Table, key: str) -> str:
+    fit = (change.get("transport") or {}).get(key) or {}
+    value = finite(fit.get("position"))
+    return MISSING if value is None else uncertain(value, finite(fit.get("position_standard_error")))
 
 
 def _preferred(change: Table) -> str:

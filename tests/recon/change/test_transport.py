@@ -5,6 +5,7 @@ import pytest
 from scipy.integrate import quad
 
 from deltamu.recon.change.profile import DepthProfile
+from deltamu.recon.change.reaction_front import reaction_front
 from deltamu.recon.change.transport import compare_transport, reaction_profile
 from deltamu.recon.errors import InputError
 from deltamu.recon.simulate import profiles
@@ -65,6 +66,64 @@ def test_alternative_truths(shape, preferred) -> None:
         found = compare_transport(measured(shape, seed=seed), THICKNESS)
         assert found.preferred == preferred
         assert (found.evidence > 0) == (preferred == "ions") or preferred is None
+
+
+@pytest.mark.parametrize(("truth", "preferred"), [("front", "ions"), ("mirror", "electrons")])
+@pytest.mark.parametrize(("state", "place"), [("discharged", 0.5), ("charged", 0.25)])
+def test_a_front_is_found_from_its_side(truth, preferred, state, place) -> None:
+    """Level, place and width of the truth within their errors; the other side's front explains nothing."""
+    pulls = []
+    for seed in range(10):
+        found = compare_transport(measured(profiles.TRUTHS[truth][state], seed=seed), THICKNESS)
+        assert (found.preferred, found.shape) == (preferred, "front")
+        front = found.ions_front if preferred == "ions" else found.electrons_front
+        position = front.position if preferred == "ions" else 1 - front.position
+        pulls.append((position - place) / front.position_standard_error)
+        pulls.append((front.width - 0.08) / front.width_standard_error)
+        pulls.append((front.level - 0.9 * SULFUR) / front.level_standard_error)
+        assert front.level_standard_error < 0.03 * SULFUR
+    # 30 pulls, three of a fit correlated: mean within 3 standard errors of ten, width within 40 % of 1 (as much)
+    assert abs(np.mean(pulls)) < 0.9
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.4)
+
+
+@pytest.mark.parametrize("bins", [15, 10])
+def test_the_band_between_two_fronts_is_not_given_to_a_side(bins) -> None:
+    """Lithium between 0.25 and 0.5: fronts from either side leave the same change."""
+    for truth in ("front", "mirror"):
+        states = profiles.TRUTHS[truth]
+        found = compare_transport(
+            measured(lambda x, s=states: s["charged"](x) - s["discharged"](x), bins=bins), THICKNESS
+        )
+        assert found.preferred is None
+
+
+def test_broad_and_central_maxima_are_no_fronts() -> None:
+    for truth in ("broad", "center"):
+        for state in ("discharged", "charged"):
+            for seed in range(5):
+                found = compare_transport(measured(profiles.TRUTHS[truth][state], seed=seed), THICKNESS)
+                assert found.preferred is None
+
+
+def test_few_bins_do_without_fronts() -> None:
+    found = compare_transport(measured(profiles.front(0.3), bins=9), THICKNESS)
+    assert found.bins == 5
+    assert found.ions_front is None
+    assert (found.preferred, found.shape) == ("ions", "reaction")
+
+
+def test_a_front_and_its_mirror_image() -> None:
+    x = np.linspace(0, 1, 21)
+    np.testing.assert_allclose(reaction_front(x, 0.4, 0.05), 1 / (1 + np.exp((x - 0.4) / 0.05)), atol=1e-15)
+    np.testing.assert_allclose(
+        reaction_front(x, 0.6, 0.05, "electrons"), reaction_front(x, 0.4, 0.05)[::-1], atol=1e-15
+    )
+    assert np.all(np.isfinite(reaction_front(x, 0.5, 1e-9)))
+    with pytest.raises(InputError, match="width: found 0"):
+        reaction_front(x, 0.5, 0.0)
+    with pytest.raises(InputError, match="'ions' or 'electrons'"):
+        reaction_front(x, 0.5, 0.1, "holes")  # type: ignore[arg-type]
 
 
 def test_counting_longer_does_not_make_a_wrong_shape_right() -> None:

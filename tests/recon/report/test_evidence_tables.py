@@ -42,7 +42,8 @@ CHANGE = {
     "center_of_mass_mm": 0.1443, "center_of_mass_standard_error_mm": 0.0003,
     "front_mm": None, "separator_half_share": 0.7454, "separator_half_share_standard_error": 0.0014,
     "transport": {"ions": {"nu": 1.7, "nu_standard_error": 0.12}, "electrons": {"nu": 0.0, "nu_standard_error": 9e3},
-                  "preferred": None, "bins": 11},
+                  "ions_front": {"position": 0.5012, "position_standard_error": 0.0011, "rms_residual": 0.0123},
+                  "electrons_front": None, "preferred": None, "bins": 11},
     "radial": [{"radius_mm": 0.19, "mean_delta_mu": -0.61, "standard_error": 0.0048}],
     "significance": {"level": 0.05, "cathode": {"changed_fraction": 0.8, "threshold_z": 2.055}, "separator": None},
     "noise_floor": 0.0014,
@@ -69,6 +70,8 @@ def test_a_change_is_placed_and_what_no_shape_explains_is_called_neither() -> No
     assert shape["share in the separator's half (%)"][1] == "74.54 ± 0.14"
     assert shape["preferred"][1:] == ("neither", "–")
     assert shape["ν, limited by electrons"][1] == "not above 0"
+    assert shape["front from the separator at"][1:] == ("0.5012 ± 0.0011", "–")
+    assert "front from the collector at" not in shape
     assert "half-height front (µm)" not in shape
     assert views["What stands out of the noise"]["cathode: |z| from"][1:] == ("2.06", "–")
     assert list(views["Radial profile of the mean Δµ (cm⁻¹)"]) == ["0.190"]
