@@ -16,6 +16,8 @@ namespace py = pybind11;
 using Frames = py::array_t<float, py::array::c_style>;
 using Mask = py::array_t<std::uint8_t, py::array::c_style>;
 using Index = deltamu::Place;
+using spots::Frame;
+using spots::Noise;
 
 namespace {
 
@@ -26,16 +28,6 @@ float median(float *values, int n) {
     return n % 2 ? *middle : 0.5f * (*middle + *std::max_element(values, middle));
 }
 
-struct Frame {
-    const float *data;
-    Index rows, columns;
-    float at(Index row, Index column) const { return data[row * columns + column]; }
-    bool has(Index row, Index column) const { return row >= 0 && row < rows && column >= 0 && column < columns; }
-    float mirrored(Index row, Index column) const {
-        return at(spots::reflect(row, rows), spots::reflect(column, columns));
-    }
-};
-
 // Call `work` with the index of every flag that is set; it may set later ones.
 template <typename Work> void for_each_flag(const std::uint8_t *flags, Index size, Work work) {
     const std::uint8_t *end = flags + size;
@@ -44,18 +36,6 @@ template <typename Work> void for_each_flag(const std::uint8_t *flags, Index siz
         if (!hit) return;
         work(static_cast<Index>(hit - flags));
     }
-}
-
-struct Noise {
-    const float *offset, *slope;  // variance = offset + slope * level, one map each
-    float k2;                     // threshold squared
-};
-
-float line_support(const Frame &frame, Index r, Index c) {
-    constexpr Index d = spots::REACH;
-    return spots::line_support(frame.mirrored(r, c - d), frame.mirrored(r, c + d), frame.mirrored(r - d, c),
-                               frame.mirrored(r + d, c), frame.mirrored(r - d, c - d), frame.mirrored(r + d, c + d),
-                               frame.mirrored(r - d, c + d), frame.mirrored(r + d, c - d));
 }
 
 // Candidates of one row: the test that nearly every pixel fails, on straight vectors where the row allows it.
@@ -70,81 +50,6 @@ void mark_candidates(const float *row, const float *up, const float *down, const
     }
 }
 
-// What lies at distance REACH around a pixel.
-struct Surroundings {
-    float level;   // median of the means of opposite pixels: on a slope still the level of the middle
-    float bright;  // all but the few brightest are darker: what a corner of a bright part reaches
-};
-
-Surroundings surroundings(const Frame &frame, Index r, Index c) {
-    constexpr Index d = spots::REACH;
-    float ring[8 * d], pair[8 * d];
-    int n = 0, pairs = 0;
-    for (Index i = -d; i <= d; ++i)
-        for (Index j = -d; j <= d; ++j) {
-            if ((std::abs(i) != d && std::abs(j) != d) || !frame.has(r + i, c + j)) continue;
-            ring[n++] = frame.at(r + i, c + j);
-            if (frame.has(r - i, c - j)) pair[pairs++] = 0.5f * (ring[n - 1] + frame.at(r - i, c - j));
-        }
-    if (n == 0) return {frame.at(r, c), frame.at(r, c)};
-    const int rank = std::max(n - 1 - spots::FORGIVEN * n / static_cast<int>(8 * d), 0);
-    std::nth_element(ring, ring + rank, ring + n);
-    const float bright = ring[rank];
-    return {pairs >= 6 ? median(pair, pairs) : median(ring, n), bright};
-}
-
-// Whether the pixel stands on an edge or a slope: along some direction the lines beside it agree with the mean of
-// their ends, and it does not. At a corner no direction has such lines.
-bool breaks_a_line(const Frame &frame, const Noise &noise, Index r, Index c) {
-    constexpr Index d = spots::REACH;
-    constexpr Index directions[4][2] = {{0, 1}, {1, 0}, {1, 1}, {1, -1}};
-    const Index p = r * frame.columns + c;
-    for (const auto &along : directions) {
-        const Index dr = along[0], dc = along[1];
-        const auto ends = [&](Index i, Index j) {
-            return 0.5f * (frame.mirrored(i + d * dr, j + d * dc) + frame.mirrored(i - d * dr, j - d * dc));
-        };
-        if (!spots::stands_out(frame.data[p], ends(r, c), noise.offset[p], noise.slope[p], noise.k2)) continue;
-        // two lines on either side, of which one may be spoilt by another spot
-        const auto goes_on = [&](Index beside) {
-            const Index i = r - beside * dc, j = c + beside * dr;
-            const float value = frame.mirrored(i, j), expected = ends(i, j);
-            return !spots::stands_out(std::max(value, expected), std::min(value, expected), noise.offset[p],
-                                      noise.slope[p], spots::STRAIGHT2);
-        };
-        if ((goes_on(-d) || goes_on(1 - d)) && (goes_on(d - 1) || goes_on(d))) return true;
-    }
-    return false;
-}
-
-// The wings of a spot: neighbours of a flagged pixel that exceed half the threshold.
-void flag_wings(const Frame &frame, const Noise &noise, Index r, Index c, float level, std::uint8_t *mask) {
-    for (Index i = std::max<Index>(r - 1, 0); i <= std::min(r + 1, frame.rows - 1); ++i)
-        for (Index j = std::max<Index>(c - 1, 0); j <= std::min(c + 1, frame.columns - 1); ++j) {
-            const Index p = i * frame.columns + j;
-            if (spots::stands_out(frame.data[p], level, noise.offset[p], noise.slope[p], 0.25f * noise.k2)) mask[p] = 1;
-        }
-}
-
-bool is_candidate(const Frame &frame, const Noise &noise, Index r, Index c) {
-    const Index p = r * frame.columns + c;
-    return spots::stands_out(frame.data[p], line_support(frame, r, c), noise.offset[p], noise.slope[p], noise.k2);
-}
-
-// Judge a candidate, and flag it with its wings.
-void judge(const Frame &frame, const Noise &noise, Index r, Index c, std::uint8_t *mask) {
-    const Index p = r * frame.columns + c;
-    const float value = frame.data[p], offset = noise.offset[p], slope = noise.slope[p];
-    const Surroundings around = surroundings(frame, r, c);
-    if (spots::stands_out(value, around.level, offset, slope, noise.k2) &&
-        spots::stands_out(value, around.bright, offset, slope, spots::CLEAR2)) {
-        mask[p] = 1;
-        flag_wings(frame, noise, r, c, around.bright, mask);
-    } else if (breaks_a_line(frame, noise, r, c)) {
-        mask[p] = 1;
-    }
-}
-
 void find_in_frame(const Frame &frame, const Noise &noise, std::uint8_t *mask, std::vector<std::uint8_t> &candidate) {
     constexpr Index d = spots::REACH;
     const Index columns = frame.columns;
@@ -155,22 +60,21 @@ void find_in_frame(const Frame &frame, const Noise &noise, std::uint8_t *mask, s
         const float *down = frame.data + spots::reflect(r + d, frame.rows) * columns;
         mark_candidates(frame.data + start, up, down, noise.offset + start, noise.slope + start, noise.k2, columns,
                         candidate.data());
-        for (Index c = 0; c < std::min(d, columns); ++c) candidate[c] = is_candidate(frame, noise, r, c);
-        for (Index c = std::max(columns - d, d); c < columns; ++c) candidate[c] = is_candidate(frame, noise, r, c);
-        for_each_flag(candidate.data(), columns, [&](Index c) { judge(frame, noise, r, c, mask); });
+        for (Index c = 0; c < std::min(d, columns); ++c) candidate[c] = spots::is_candidate(frame, noise, r, c);
+        for (Index c = std::max(columns - d, d); c < columns; ++c) candidate[c] = spots::is_candidate(frame, noise, r, c);
+        for_each_flag(candidate.data(), columns, [&](Index c) { spots::judge(frame, noise, r, c, mask); });
     }
 }
 
 // Median of the pixels that are not flagged, in the smallest window that holds enough of them.
 float unflagged_median(const Frame &frame, const std::uint8_t *mask, Index r, Index c, std::vector<float> &values) {
-    constexpr std::size_t ENOUGH = 6;
     const Index largest = std::max(frame.rows, frame.columns);
     for (Index radius = 2;; ++radius) {
         values.clear();
         for (Index i = std::max<Index>(r - radius, 0); i <= std::min(r + radius, frame.rows - 1); ++i)
             for (Index j = std::max<Index>(c - radius, 0); j <= std::min(c + radius, frame.columns - 1); ++j)
                 if (!mask[i * frame.columns + j]) values.push_back(frame.at(i, j));
-        if (values.size() >= ENOUGH || radius > largest) break;
+        if (values.size() >= static_cast<std::size_t>(spots::ENOUGH) || radius > largest) break;
     }
     return values.empty() ? frame.at(r, c) : median(values.data(), static_cast<int>(values.size()));
 }
@@ -195,7 +99,7 @@ void find_again(const Frame &frame, const Noise &noise, std::uint8_t *mask, std:
         const Index r = p / frame.columns, c = p % frame.columns;
         for (Index i = std::max<Index>(r - d, 0); i <= std::min(r + d, frame.rows - 1); ++i)
             for (Index j = std::max<Index>(c - d, 0); j <= std::min(c + d, frame.columns - 1); ++j)
-                if (!mask[i * frame.columns + j] && is_candidate(clean, noise, i, j)) judge(clean, noise, i, j, mask);
+                if (!first[i * frame.columns + j] && spots::is_candidate(clean, noise, i, j)) spots::judge(clean, noise, i, j, mask);
     });
 }
 

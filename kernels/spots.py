@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.kernels import _cpu, spots_cuda
-from deltamu.kernels.backend import array_module
+from deltamu.kernels.backend import array_module, common_module
 
 Float32 = NDArray[np.float32]
 
@@ -89,10 +89,15 @@ def find_spots(
     if not threshold > 0:
         raise ValueError(f"threshold: found {threshold}, expected a positive number of standard deviations")
     stack = _as_frames(frames)
-    offset, slope = (np.ascontiguousarray(np.broadcast_to(v, stack.shape[1:]), np.float32) for v in variance)
-    mask = np.empty(stack.shape, np.uint8)
-    _cpu.find_spots(stack, offset, slope, float(threshold), mask)
-    return mask.view(np.bool_)
+    xp = common_module(frames=stack, variance=variance[0])
+    offset, slope = (xp.ascontiguousarray(xp.broadcast_to(v, stack.shape[1:]), np.float32) for v in variance)
+    mask = xp.zeros(stack.shape, np.uint8)
+    if xp is not np:
+        spots_cuda.find_spots(stack, offset, slope, threshold=float(threshold), mask=mask)
+    else:
+        _cpu.find_spots(stack, offset, slope, float(threshold), mask)
+    found: NDArray[np.bool_] = mask.view(np.bool_)
+    return found
 
 
 def fill_flagged(frames: Float32, mask: NDArray[np.bool_]) -> None:
@@ -105,7 +110,14 @@ def fill_flagged(frames: Float32, mask: NDArray[np.bool_]) -> None:
     frames : (n, row, column) C-contiguous float32 array
     mask : (n, row, column) bool array
     """
-    _cpu.fill_flagged(frames, np.ascontiguousarray(mask).view(np.uint8))
+    xp = common_module(frames=frames, mask=mask)
+    flags = xp.ascontiguousarray(mask).view(np.uint8)
+    if xp is not np:
+        if mask.shape != frames.shape:
+            raise ValueError(f"mask: found shape {mask.shape}, expected {frames.shape} as the frames")
+        spots_cuda.fill_flagged(frames, flags)
+    else:
+        _cpu.fill_flagged(frames, flags)
 
 
 def _as_frames(frames: Any) -> Float32:
