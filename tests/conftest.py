@@ -66,6 +66,7 @@ def fake_cupy(cuda_host: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleT
     cupy: ModuleType = cuda_host.FakeCupy()
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setitem(sys.modules, "cupyx", cuda_host.FakeCupyx())
+    monkeypatch.setitem(sys.modules, "cupyx.scipy.ndimage", cuda_host.FakeFilters())
     monkeypatch.setattr(cuda_host.Settings, "launches", [])
     monkeypatch.setattr(cuda_host.Settings, "refused", 0)
     return cupy

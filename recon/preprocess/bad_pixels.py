@@ -1,11 +1,13 @@
 """Dead, hot and unstable pixels and line defects: found on flats, darks and views, interpolated in every frame."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.kernels.spots import local_median
+from deltamu.recon.preprocess.on_device import OnDevice
 
 Float32 = NDArray[np.float32]
 
@@ -24,7 +26,7 @@ BAD_COLUMN = 0.5
 
 
 @dataclass(frozen=True)
-class PixelRepair:
+class PixelRepair(OnDevice):
     """Where to take the value of each bad pixel from.
 
     Attributes
@@ -36,6 +38,8 @@ class PixelRepair:
     weights : (b, 8) float32 array
         Inverse squared distances, summing to 1.
     """
+
+    maps: ClassVar = ("pixels", "sources", "weights")
 
     pixels: NDArray[np.int64]
     sources: NDArray[np.int64]

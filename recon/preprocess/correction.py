@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.kernels.backend import thread_count
+from deltamu.kernels.backend import array_module, thread_count, to_host
 from deltamu.kernels.spots import fill_flagged, find_spots
 from deltamu.recon.errors import InputError
 from deltamu.recon.preprocess.bad_pixels import PixelRepair, plan_repair
@@ -16,6 +16,7 @@ from deltamu.recon.preprocess.dose import Columns, air_dose
 from deltamu.recon.preprocess.flat_drift import FlatDrift
 from deltamu.recon.preprocess.line_spread import LineSpreadTail, remove_tail
 from deltamu.recon.preprocess.noise import NoiseModel
+from deltamu.recon.preprocess.on_device import OnDevice
 from deltamu.recon.preprocess.scatter import Background
 from deltamu.recon.preprocess.spots import find_dark_spots
 from deltamu.recon.preprocess.starvation import average_starved
@@ -27,7 +28,7 @@ SPOT_THRESHOLD = 5.0
 
 
 @dataclass(frozen=True)
-class Correction:
+class Correction(OnDevice):
     """Everything that turns raw frames of one scan into line integrals.
 
     Attributes
@@ -64,6 +65,11 @@ class Correction:
     notes : tuple of str
         What was found and decided, for the log and the report.
     """
+
+    maps: ClassVar = (
+        "dark", "flat", "bad_pixels", "corner_variance", "background", "flat_drift", "repair", "inverse_flat",
+        "counts_at_one", "open_background",
+    )  # fmt: skip
 
     dark: Float32
     flat: Float32
@@ -114,7 +120,10 @@ class Correction:
 
     def background_of(self, view: int) -> Float32:
         """Background of a view of dose 1 over the open beam, (row, column) or (1, 1)."""
-        return self.open_background if self.background is None else self.background.of_view(view)
+        if self.background is None:
+            return self.open_background
+        behind: Float32 = array_module(self.flat).asarray(self.background.of_view(view))
+        return behind
 
 
 @dataclass(frozen=True)
@@ -127,7 +136,7 @@ class CorrectedFrames:
     starved : (n, row, column) bool array
         Pixels whose transmission is a local mean.
     dose : (n,) float64 array
-        Beam over the beam of the flats.
+        Beam over the beam of the flats; on the host, as the next.
     spots_fraction : (n,) float64 array
     """
 
@@ -148,8 +157,9 @@ def correct_frames(
     Parameters
     ----------
     raw : (n, row, column) array
-        ADU, any real type.
+        ADU, any real type; numpy, or cupy: then all of it is computed there, and stays there.
     correction : Correction
+        Its maps are copied to a device once.
     first_view : int
         Number of the first frame in the scan, for messages.
 
@@ -160,8 +170,9 @@ def correct_frames(
     """
     if raw.ndim != 3 or raw.shape[1:] != correction.flat.shape:
         raise InputError(f"raw: found shape {raw.shape}, expected (n, *{correction.flat.shape}) as the flat")
+    correction = correction.beside(raw)
     frames, spots_fraction = clean_transmission(raw, correction)
-    starved = np.zeros(frames.shape, bool)
+    starved = np.zeros_like(frames, dtype=bool)
     dose = np.ones(len(frames))
     weight = correction.dose_weight
 
@@ -175,7 +186,7 @@ def correct_frames(
             frames[index], dose[index], behind, correction
         )
 
-    _each_frame(finish, len(frames))
+    _each_frame(finish, frames)
     _refuse_dark_frames(starved, first_view)
     return CorrectedFrames(frames, starved, dose, spots_fraction)
 
@@ -212,7 +223,7 @@ def true_transmission(frame: Float32, dose: float, background: Float32, correcti
     if correction.background is not None:
         scaled -= background
         scaled /= 1 - correction.open_background
-    return scaled if correction.tail is None else np.asarray(remove_tail(scaled, correction.tail))
+    return scaled if correction.tail is None else remove_tail(scaled, correction.tail)
 
 
 def clean_transmission(raw: NDArray[np.generic], correction: Correction) -> tuple[Float32, Float]:
@@ -223,13 +234,14 @@ def clean_transmission(raw: NDArray[np.generic], correction: Correction) -> tupl
     transmission : (n, row, column) float32 array
     spots_fraction : (n,) float64 array
     """
-    frames = np.empty(raw.shape, np.float32)
+    xp, correction = array_module(raw), correction.beside(raw)
+    frames: Float32 = xp.empty(raw.shape, np.float32)
 
     def divide(index: int) -> None:
         np.subtract(raw[index], correction.dark, out=frames[index], casting="unsafe")
         frames[index] *= correction.inverse_flat
 
-    _each_frame(divide, len(frames))
+    _each_frame(divide, frames)
     correction.repair.apply(frames)
     if correction.spot_noise is None:
         return frames, np.zeros(len(frames))
@@ -237,7 +249,8 @@ def clean_transmission(raw: NDArray[np.generic], correction: Correction) -> tupl
     if correction.dark_spots:
         mask |= find_dark_spots(frames, spot_maps(correction), threshold=correction.spot_threshold)
     fill_flagged(frames, mask)
-    return frames, np.count_nonzero(mask, axis=(1, 2)) / mask[0].size if len(mask) else np.zeros(0)
+    flagged: Any = to_host(xp.count_nonzero(mask, axis=(1, 2)))
+    return frames, flagged / max(correction.flat.size, 1)
 
 
 def line_integral_variance(
@@ -250,20 +263,23 @@ def line_integral_variance(
     Parameters
     ----------
     line_integrals : (angle, row, column) array
+        numpy or cupy; the variance is computed and stays where it is.
     dose : (angle,) array
+        On the host.
     correction : Correction
     rows : slice
         Detector rows that `line_integrals` holds.
     """
-    result = np.empty(np.shape(line_integrals), np.float32)
+    xp, correction = array_module(line_integrals), correction.beside(line_integrals)
+    result: Float32 = xp.empty(line_integrals.shape, np.float32)
     beam, noise = correction.flat[rows], correction.noise
     open_ = _rows_of(correction.open_background, rows)
     for view, (depth, strength) in enumerate(zip(line_integrals, dose, strict=True)):
-        signal = np.exp(-np.asarray(depth, np.float32)) * beam
+        signal = np.exp(-xp.asarray(depth, np.float32)) * beam
         signal *= np.float32(strength) * (1 - open_)
         inverse = np.reciprocal(signal)
         np.multiply(inverse, np.float32(noise.adu_per_count), out=result[view])
-        unseen = np.full((1, 1), noise.read_variance, np.float32)
+        unseen = xp.full((1, 1), noise.read_variance, np.float32)
         if correction.background is not None:
             behind = _rows_of(correction.background_of(view), rows)
             unseen = unseen + behind * beam * np.float32(strength * noise.adu_per_count)
@@ -326,7 +342,7 @@ def _log_bias_of_measured(counts: Float32, starved: NDArray[np.bool_], pixel_fra
     bias = half * np.float32(-1 / 3)
     bias += 1
     bias *= half
-    return np.asarray(bias, np.float32)
+    return bias
 
 
 def _positive_dose(value: float, index: int) -> float:
@@ -352,16 +368,17 @@ def spot_maps(correction: Correction) -> tuple[Float32, Float32]:
     """Spot noise of each pixel: counting noise of transmission goes as one over the flat."""
     offset, slope = correction.spot_noise or (0.0, 0.0)
     relative = (float(np.median(correction.flat)) * correction.inverse_flat).astype(np.float32)
-    fixed = np.full(relative.shape, offset, np.float32)
+    fixed = np.full_like(relative, offset)
     if correction.corner_variance is not None:
         fixed += correction.corner_variance
     return fixed, relative * np.float32(slope)
 
 
-def _each_frame(work: Callable[[int], None], count: int) -> None:
-    """Call `work(index)` for every frame, on as many threads as the kernels use."""
+def _each_frame(work: Callable[[int], None], frames: Float32) -> None:
+    """Call `work(index)` for every frame: on as many threads as the kernels use, on a GPU one after another."""
+    count = len(frames)
     threads = min(thread_count(), count)
-    if threads < 2:
+    if threads < 2 or array_module(frames) is not np:
         for index in range(count):
             work(index)
         return

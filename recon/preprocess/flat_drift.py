@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
+
+from deltamu.recon.preprocess.on_device import OnDevice
 
 Float32 = NDArray[np.float32]
 Float = NDArray[np.float64]
@@ -18,7 +20,7 @@ SIGNIFICANT = 6.0
 
 
 @dataclass(frozen=True)
-class FlatDrift:
+class FlatDrift(OnDevice):
     """A beam whose shape changes at a constant rate.
 
     Attributes
@@ -28,6 +30,8 @@ class FlatDrift:
     shares : (view,) array
         Part of it that has happened in every view since the time of the mean flat.
     """
+
+    maps: ClassVar = ("change",)
 
     change: Float32
     shares: Float

@@ -6,13 +6,14 @@ that T = (view / dose − b) / (1 − b₀) with b = B / (I₀ + B₀) and b₀ 
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from deltamu.recon.errors import InputError
+from deltamu.recon.preprocess.on_device import OnDevice
 from deltamu.recon.preprocess.smooth_surface import SmoothSurface, smooth_surface
 
 Float32 = NDArray[np.float32]
@@ -69,7 +70,7 @@ class UniformBackground:
 
 
 @dataclass(frozen=True)
-class BlackBodyBackground:
+class BlackBodyBackground(OnDevice):
     """Smooth background through what was measured behind the dots of a grid.
 
     Attributes
@@ -84,6 +85,8 @@ class BlackBodyBackground:
     shade : float
         What of the beam the grid lets through, dose included: background goes down with it.
     """
+
+    maps: ClassVar = ("surface",)
 
     surface: SmoothSurface
     places: Float

@@ -1,12 +1,15 @@
 """A smooth surface over a detector through values at a few places."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
+from deltamu.kernels.backend import array_module
 from deltamu.recon.errors import InputError
+from deltamu.recon.preprocess.on_device import OnDevice
 
 Float32 = NDArray[np.float32]
 Float = NDArray[np.float64]
@@ -16,7 +19,7 @@ NODES = 48
 
 
 @dataclass(frozen=True)
-class SmoothSurface:
+class SmoothSurface(OnDevice):
     """Thin plate through values at fixed places, ready to be evaluated for many sets of values.
 
     Attributes
@@ -30,6 +33,8 @@ class SmoothSurface:
         Bilinear interpolation from the nodes to the pixels along either direction.
     """
 
+    maps: ClassVar = ("rows", "columns")
+
     shape: tuple[int, int]
     weights: Float
     nodes: tuple[int, int]
@@ -39,8 +44,9 @@ class SmoothSurface:
     def __call__(self, values: NDArray[np.floating]) -> Float32:
         """Surface (row, column) through `values` at the places; never below zero."""
         coarse = (self.weights @ np.asarray(values, np.float64)).reshape(self.nodes)
-        fine = self.rows @ np.maximum(coarse, 0) @ self.columns.T
-        return np.asarray(fine, np.float32)
+        xp = array_module(self.rows)
+        fine: Float32 = xp.asarray(self.rows @ xp.asarray(np.maximum(coarse, 0)) @ self.columns.T, np.float32)
+        return fine
 
 
 def smooth_surface(places: NDArray[np.floating], shape: tuple[int, int]) -> SmoothSurface:

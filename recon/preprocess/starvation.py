@@ -1,8 +1,12 @@
 """Pixels with too few counts for a logarithm: averaged before it, marked, never clipped."""
 
+from importlib import import_module
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
+from scipy import ndimage
+
+from deltamu.kernels.backend import array_module
 
 Float32 = NDArray[np.float32]
 
@@ -46,7 +50,7 @@ def average_starved(
     """
     signal = transmission * counts_at_one
     counts = _effective(signal, background)
-    starved = np.zeros(transmission.shape, bool)
+    starved = np.zeros_like(transmission, dtype=bool)
     low = counts < 2 * floor
     rows = low.any(axis=1)
     if not rows.any():
@@ -65,7 +69,14 @@ def _effective(signal: Float32, background: Float32 | None) -> Float32:
     if background is None:
         return signal
     positive = np.maximum(signal, 0)
-    return np.asarray(positive * positive / np.maximum(positive + background, np.float32(1e-6)))
+    counts = positive * positive / np.maximum(positive + background, np.float32(1e-6))
+    return counts.astype(np.float32, copy=False)
+
+
+def _local_mean(signal: Float32, size: int) -> Float32:
+    """Mean over a square window, by scipy or by its equal on the GPU."""
+    library = ndimage if array_module(signal) is np else import_module("cupyx.scipy.ndimage")
+    return library.uniform_filter(signal, size, mode="nearest")  # type: ignore[no-any-return]
 
 
 def _around(low: NDArray[np.bool_]) -> slice:
@@ -79,14 +90,14 @@ def _average(
     signal: Float32, background: Float32 | None, floor: float
 ) -> tuple[tuple[Float32, Float32], NDArray[np.bool_]]:
     """Return (effective counts in the window, mean signal per pixel), zero elsewhere, and where pixels starve."""
-    judged = _effective(uniform_filter(signal, JUDGED_WINDOW, mode="nearest"), background)
+    judged = _effective(_local_mean(signal, JUDGED_WINDOW), background)
     starved = (_effective(signal, background) < floor) | (judged < 2 * floor)
-    wide = _effective(uniform_filter(signal, WIDE_WINDOW, mode="nearest"), background)
+    wide = _effective(_local_mean(signal, WIDE_WINDOW), background)
     total, mean = np.zeros_like(signal), np.zeros_like(signal)
     open_ = starved.copy()
     for radius in WINDOW_RADII:
         pixels = (2 * radius + 1) ** 2
-        local = uniform_filter(signal, 2 * radius + 1, mode="nearest")
+        local = _local_mean(signal, 2 * radius + 1)
         last = radius == WINDOW_RADII[-1]
         enough = open_ & (
             ((wide * pixels >= 2 * floor) & (_effective(local, background) * pixels >= floor)) | last
@@ -103,4 +114,5 @@ def _least(pixels: int, background: Float32 | None) -> Float32 | float:
     """Mean that can just be told from none: half a count in the window, or the noise of the background."""
     if background is None:
         return 0.5 / pixels
-    return np.asarray(np.sqrt(np.maximum(background * pixels, 0.25)) / pixels, np.float32)
+    least: Float32 = (np.sqrt(np.maximum(background * pixels, 0.25)) / pixels).astype(np.float32, copy=False)
+    return least

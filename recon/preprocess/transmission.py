@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.backend import array_module, to_host
 from deltamu.recon.preprocess.correction import (
     CorrectedFrames,
     Correction,
@@ -84,11 +85,12 @@ def transmission(raw: NDArray[np.generic], correction: Correction, *, first_view
     Parameters
     ----------
     raw : (n, row, column) array
-        ADU.
+        ADU; numpy or cupy.
     correction : Correction
     first_view : int
         Number of the first frame in the scan.
     """
+    correction = correction.beside(raw)
     frames, _ = clean_transmission(raw, correction)
     weight = correction.dose_weight
     for index, frame in enumerate(frames):
@@ -102,7 +104,8 @@ def transmission(raw: NDArray[np.generic], correction: Correction, *, first_view
 
 def starved_per_row(frames: CorrectedFrames) -> NDArray[np.int64]:
     """Count starved pixels of each detector row in a block of frames."""
-    result: NDArray[np.int64] = np.count_nonzero(frames.starved, axis=(0, 2))
+    starved = frames.starved
+    result: NDArray[np.int64] = to_host(array_module(starved).count_nonzero(starved, axis=(0, 2)))
     return result
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.backend import array_module
 from deltamu.recon.preprocess.correction import Correction
 from deltamu.recon.preprocess.starvation import FLOOR
 
@@ -26,6 +27,9 @@ def ray_weights(variance: Float32, correction: Correction) -> Float32:
         neighbourhood whose logarithm is biased; it says nothing that weighing by variance could save.
     """
     heard = variance * np.float32(2 * FLOOR) <= 1
+    if array_module(variance) is not np:
+        # CuPy's division takes no `where`; it does not warn of zeros either
+        return np.where(heard, np.float32(_open_beam(correction)) / variance, np.float32(0))
     weights = np.zeros_like(variance)
     np.divide(np.float32(_open_beam(correction)), variance, out=weights, where=heard)
     return weights

@@ -14,6 +14,7 @@ import types
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 HERE = Path(__file__).parent
 SANITIZE = os.environ.get("DELTAMU_CUDA_HOST_SANITIZE", "")
@@ -252,6 +253,18 @@ def _allocated(shape, dtype=float):
 class _Fourier(types.ModuleType):
     def __getattr__(self, name):
         return _device_function(getattr(np.fft, name))
+
+
+class FakeFilters(types.ModuleType):
+    """cupyx.scipy.ndimage: SciPy's filters of the same names, on its own arrays."""
+
+    def __init__(self):
+        super().__init__("cupyx.scipy.ndimage")
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _device_function(getattr(ndimage, name))
 
 
 class _Device:
