@@ -1,13 +1,21 @@
 """Descriptions of a detector whose maps are needed where the frames are: on the host, or on a GPU."""
 
 import copy
+from importlib import import_module
+from types import ModuleType
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy import ndimage
 
 from deltamu.kernels.backend import array_module
 
 _ELSEWHERE = "_elsewhere"
+
+
+def image_filters(array: Any) -> ModuleType:
+    """Return scipy.ndimage, or its equal for arrays on a GPU."""
+    return ndimage if array_module(array) is np else import_module("cupyx.scipy.ndimage")
 
 
 class OnDevice:

@@ -1,12 +1,9 @@
 """Pixels with too few counts for a logarithm: averaged before it, marked, never clipped."""
 
-from importlib import import_module
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from deltamu.kernels.backend import array_module
+from deltamu.recon.preprocess.on_device import image_filters
 
 Float32 = NDArray[np.float32]
 
@@ -74,9 +71,8 @@ def _effective(signal: Float32, background: Float32 | None) -> Float32:
 
 
 def _local_mean(signal: Float32, size: int) -> Float32:
-    """Mean over a square window, by scipy or by its equal on the GPU."""
-    library = ndimage if array_module(signal) is np else import_module("cupyx.scipy.ndimage")
-    return library.uniform_filter(signal, size, mode="nearest")  # type: ignore[no-any-return]
+    """Mean over a square window."""
+    return image_filters(signal).uniform_filter(signal, size, mode="nearest")  # type: ignore[no-any-return]
 
 
 def _around(low: NDArray[np.bool_]) -> slice:

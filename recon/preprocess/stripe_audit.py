@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deltamu.kernels.backend import to_host
 from deltamu.recon.errors import InputError
 
 Float = NDArray[np.float64]
@@ -43,7 +44,7 @@ def audit_stripes(before: NDArray[np.floating], after: NDArray[np.floating]) -> 
     Parameters
     ----------
     before, after : (angle, row, column) arrays
-        Line integrals.
+        Line integrals; numpy or cupy, of which their means over the angles go to the host.
 
     Raises
     ------
@@ -56,11 +57,12 @@ def audit_stripes(before: NDArray[np.floating], after: NDArray[np.floating]) -> 
         )
     if before is after:
         return StripeAudit(0.0, 0.0, "")
-    removed = before.mean(axis=0, dtype=np.float64) - after.mean(axis=0, dtype=np.float64)
+    projection: Float = to_host(after.mean(axis=0, dtype=np.float64))
+    removed: Float = to_host(before.mean(axis=0, dtype=np.float64)) - projection
     rms = float(np.sqrt(np.mean(removed**2)))
     if rms < 1e-9:
         return StripeAudit(rms, 0.0, "")
-    share = max(_explained(removed, after.mean(axis=0, dtype=np.float64)), _common_to_rows(removed))
+    share = max(_explained(removed, projection), _common_to_rows(removed))
     warning = ""
     if share > SUSPICIOUS_SHARE:
         warning = (

@@ -1,4 +1,7 @@
-"""Filters that take stripes out of a sinogram, one row of the detector at a time."""
+"""Filters that take stripes out of a sinogram, one row of the detector at a time.
+
+All but wavelets work where the sinogram is; which columns are defects is decided on the host, from one number each.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -8,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from deltamu.kernels.backend import array_module, thread_count
+from deltamu.kernels.backend import array_module, thread_count, to_host
 from deltamu.kernels.spots import running_median
 from deltamu.recon.errors import InputError, ResourceError
 from deltamu.recon.preprocess.gain_pattern import WINDOW
+from deltamu.recon.preprocess.on_device import image_filters
 
 Float32 = NDArray[np.float32]
 StripeMethod = Literal["gains", "sorting", "large", "dead", "all", "wavelet"]
@@ -51,9 +55,10 @@ def filter_rows(sinograms: Float32, method: StripeMethod, size: int) -> Float32:
         result[:, row] = chosen(xp.ascontiguousarray(sinograms[:, row]), size)
 
     if xp is not np:
-        if method != "sorting":
+        if method == "wavelet":
             raise InputError(
-                f"method: found {method!r} and data on a GPU, where 'gains' and 'sorting' are there"
+                "method: found 'wavelet' and data on a GPU, where there is no wavelet transform; expected 'gains', "
+                "'sorting', 'large', 'dead' or 'all', or data on the host"
             )
         for row in range(sinograms.shape[1]):
             treat(row)
@@ -88,12 +93,13 @@ def without_large_stripes(sinogram: Float32, size: int = LARGE_SIZE) -> Float32:
     smooth = running_median(ranked, window=size)
     drop = int(0.5 * DROPPED_SHARE * len(ranked))
     inner = slice(drop, len(ranked) - drop)
-    own, usual = (values[inner].mean(axis=0) for values in (ranked, smooth))
+    own, usual = (to_host(values[inner].mean(axis=0)) for values in (ranked, smooth))
     factor = np.divide(own, usual, out=np.ones_like(own), where=usual != 0)
-    defect = ndimage.binary_dilation(stripe_columns(factor))
-    result = sinogram / factor
+    xp = array_module(sinogram)
+    defect = xp.asarray(np.flatnonzero(ndimage.binary_dilation(stripe_columns(factor))))
+    result = sinogram / xp.asarray(factor)
     result[:, defect] = _unranked(smooth, order)[:, defect]
-    return np.asarray(result, np.float32)
+    return xp.asarray(result, np.float32)  # type: ignore[no-any-return]
 
 
 def without_dead_stripes(sinogram: Float32, size: int = LARGE_SIZE) -> Float32:
@@ -175,8 +181,9 @@ def _unranked(ranked: Float32, order: NDArray[np.intp]) -> Float32:
 
 def without_dead_columns(sinogram: Float32, size: int = LARGE_SIZE) -> Float32:
     """Interpolate columns that change far less or more from view to view than their neighbours, and no others."""
-    smooth = ndimage.uniform_filter1d(sinogram, SMOOTHED_VIEWS, axis=0)
-    changing = np.abs(sinogram - smooth).sum(axis=0)
+    xp = array_module(sinogram)
+    smooth = image_filters(sinogram).uniform_filter1d(sinogram, SMOOTHED_VIEWS, axis=0)
+    changing: Any = to_host(np.abs(sinogram - smooth).sum(axis=0))
     usual = ndimage.median_filter(changing, size)
     usual[usual == 0] = np.mean(np.abs(usual))
     dead = ndimage.binary_dilation(stripe_columns(changing / np.where(usual == 0, 1, usual)))
@@ -186,7 +193,8 @@ def without_dead_columns(sinogram: Float32, size: int = LARGE_SIZE) -> Float32:
         good, bad = np.flatnonzero(~dead), np.flatnonzero(dead)
         right = np.searchsorted(good, bad)
         before, after = good[right - 1], good[right]
-        share = ((bad - before) / (after - before)).astype(np.float32)
+        share = xp.asarray(((bad - before) / (after - before)).astype(np.float32))
+        before, after, bad = xp.asarray(before), xp.asarray(after), xp.asarray(bad)
         result[:, bad] = (1 - share) * sinogram[:, before] + share * sinogram[:, after]
     return result
 

@@ -1,7 +1,7 @@
 """Stripes in sinograms, which become rings: detected against the predicted noise, and removed."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,7 @@ def stripe_scores(
     """
     pattern = _contrast(sinograms.mean(axis=0, dtype=np.float64))
     predicted = _contrast_variance(sinograms, open_beam_variance, autocorrelation)
-    return np.asarray(pattern / np.sqrt(predicted), np.float32)
+    return (pattern / np.sqrt(predicted)).astype(np.float32)
 
 
 def judge_stripes(scores: Float32) -> StripeReport:
@@ -114,6 +114,8 @@ def remove_stripes(
     Parameters
     ----------
     sinograms : (angle, row, column) array
+        numpy; or cupy, for all methods but "wavelet": they stay there, the mean over the angles that "gains" looks at
+        goes to the host.
     method : {"gains", "sorting", "large", "dead", "all", "wavelet"}
         "gains": errors of single pixels that are the same in every view, found in the mean over the angles beside the
         columns and the rows around (`deltamu.recon.preprocess.gain_pattern`). The others of
@@ -149,7 +151,7 @@ def remove_stripes(
         return sinograms
     if mode == "auto":
         report = detect_stripes(
-            to_host(sinograms), open_beam_variance=open_beam_variance, autocorrelation=autocorrelation
+            sinograms, open_beam_variance=open_beam_variance, autocorrelation=autocorrelation
         )
         if not report.detected:
             return sinograms
@@ -171,25 +173,29 @@ def _contrast_variance(
     sinograms: Float32, open_beam: Float32 | None, autocorrelation: NDArray[np.floating] | None
 ) -> NDArray[np.float64]:
     """Predict the variance of `_contrast` by noise."""
-    fixed = np.zeros(sinograms.shape[1:]) if open_beam is None else np.asarray(open_beam, float)
+    xp = array_module(sinograms)
+    fixed = xp.zeros(sinograms.shape[1:]) if open_beam is None else xp.asarray(open_beam, np.float64)
     one = np.ones((1, 1)) if autocorrelation is None else np.asarray(autocorrelation, float)
     taps = np.array([-0.5, 0, 1, 0, -0.5])
     weights = np.outer(taps, taps) if sinograms.shape[1] > 4 else taps[None]
     fixed = fixed * _quadratic_form(weights, one)
     trimmed = fixed[2:-2, 2:-2] if sinograms.shape[1] > 4 else fixed[:, 2:-2]
-    return np.maximum(trimmed + _view_noise(sinograms), 1e-12)
+    predicted: NDArray[np.float64] = np.maximum(trimmed + _view_noise(sinograms), 1e-12)
+    return predicted
 
 
 def _view_noise(sinograms: Float32) -> NDArray[np.float64]:
     """Variance of `_contrast` from what changes from view to view, measured on differences of views."""
+    xp = array_module(sinograms)
     step = max(1, len(sinograms) // 64)
     even = sinograms[: len(sinograms) // 2 * 2]
     pairs = (even[0::2] - even[1::2])[::step]
     if not len(pairs):
-        return np.zeros(_contrast(sinograms[0].astype(float)).shape)
-    contrast = np.stack([_contrast(pair.astype(float)) for pair in pairs])
+        return xp.zeros(_contrast(sinograms[0].astype(float)).shape)  # type: ignore[no-any-return]
+    contrast = xp.stack([_contrast(pair.astype(float)) for pair in pairs])
     # a pair's difference has twice the variance of a view
-    return np.asarray((1.4826 * np.median(np.abs(contrast), axis=0)) ** 2 / 2 / len(sinograms))
+    spread: Any = xp.median(np.abs(contrast), axis=0)
+    return (1.4826 * spread) ** 2 / 2 / len(sinograms)  # type: ignore[no-any-return]
 
 
 def _quadratic_form(weights: NDArray[np.floating], autocorrelation: NDArray[np.floating]) -> float:
