@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from deltamu.recon.change.columns import Columns, read_columns
 from deltamu.recon.change.layer_stack import Layer, LayerStack, Surface, nominal_thickness
+from deltamu.recon.change.log_blur import face_deficit
 from deltamu.recon.change.stack import find_stack
 from deltamu.recon.change.surface_model import SurfaceModel
-from deltamu.recon.change.surfaces import SurfaceFit, fit_surfaces
+from deltamu.recon.change.surfaces import HIGHEST_DEGREE, VOXELS_PER_DEGREE, SurfaceFit, fit_surfaces
 from deltamu.recon.errors import InputError
 
 __all__ = ["Layer", "LayerStack", "Surface", "find_layers"]
@@ -78,7 +79,10 @@ def find_layers(
     Notes
     -----
     Model: in every state and layer the attenuation is a polynomial of depth whose level and slope may vary
-    across the pellet; sharp surfaces; a common Gaussian blur. See `surfaces` for the method.
+    across the pellet; sharp surfaces; a common Gaussian blur. See `surfaces` for the method. The errors hold what
+    one and two more powers of depth would move, what the states disagree by beyond their noise, and, away from the
+    active layer, the shift of a face by blur before the logarithm (`face_deficit`), which at an opaque anode is
+    most of a voxel.
     """
     states = dict(volumes) if isinstance(volumes, Mapping) else {"reference": volumes}
     _check_names(order, active, separator)
@@ -228,8 +232,7 @@ class _Finder:
         inner = [self.thickness[edge] for edge in group.edges[:-1]]
         known = self.blur_fwhm_mm is not None
         blur, sigma = (self.blur_fwhm_mm or voxel) / FWHM_PER_SIGMA, 0.2 if known else 0.5
-        # at most one degree for one and a half voxels of the layer
-        degrees = [int(np.clip(round(t / voxel / 1.5), 1, 6)) for t in inner]
+        degrees = [int(np.clip(round(t / voxel / VOXELS_PER_DEGREE), 1, HIGHEST_DEGREE)) for t in inner]
         return SurfaceModel(
             (1, *degrees, 1),
             self.stack.axis_mm,
@@ -262,7 +265,9 @@ class _Finder:
                 weak.append(edge)
                 continue
             c0, cy, cx, cb = (float(value) for value in fit.coefficients[position])
-            fitted[edge] = Surface((c0, cy, cx, cb), self.stack.axis_mm, covariance, True)
+            found = Surface((c0, cy, cx, cb), self.stack.axis_mm, covariance, True)
+            # of the active layer it stands in the budget, state by state
+            fitted[edge] = found if len(group.edges) > 1 else self._unsure(found, fit)
         for edge in weak:
             warnings.append(
                 f"{self._name(edge)}: hardly any contrast in any state; placed by the nominal thickness "
@@ -273,6 +278,14 @@ class _Finder:
         if len(group.edges) == 2 and not weak:
             pairs[self.order[group.edges[0]]] = self._near_first(group, fit.covariance)
         return warnings
+
+    def _unsure(self, surface: Surface, fit: SurfaceFit) -> Surface:
+        """Add to the error what the blur before the logarithm may have moved a surface by."""
+        blur = max(fit.width_mm * FWHM_PER_SIGMA, self.blur_fwhm_mm or 0.0)
+        moved = face_deficit(
+            surface, float(fit.contrast[0]), radius_mm=self.stack.radius_mm, blur_fwhm_mm=blur
+        ).shift_mm
+        return replace(surface, covariance=surface.covariance + np.diag([moved**2, 0.0, 0.0, 0.0]))
 
     def _near_first(self, group: _Group, covariance: Float) -> Float:
         """Order the joint covariance as (near, far)."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.polynomial.legendre import leg2poly, legval
 from numpy.typing import NDArray
 
 from deltamu.recon.change.blurred_layers import blurred_layer_powers
@@ -109,9 +110,18 @@ def level_basis(data: StateSamples, heights: list[Float], width: float, model: S
             for edge in bounds[layer : layer + 2]
         )
         z = (data.z - centres[layer]) / scales[layer]
-        for power, values in enumerate(blurred_layer_powers(z, lower, upper, width / scales[layer], degree)):
+        powers = np.stack(blurred_layer_powers(z, lower, upper, width / scales[layer], degree))
+        for power, values in enumerate(_legendre(degree) @ powers):
             columns += [values * data.lateral[k] for k in range(_lateral_count(power))]
     return np.stack(columns)
+
+
+def _legendre(degree: int) -> Float:
+    """Coefficients of the Legendre polynomials, by powers: levels of high degrees stay independent."""
+    matrix = np.zeros((degree + 1, degree + 1))
+    for n in range(degree + 1):
+        matrix[n, : n + 1] = leg2poly(np.eye(n + 1)[n])
+    return matrix
 
 
 def edge_contrasts(
@@ -129,7 +139,8 @@ def edge_contrasts(
             lateral = levels[position : position + count] @ data.lateral[:count]
             position += count
             for side in (0, 1):
-                value[side] += lateral * ((bounds[layer + side] - centres[layer]) / scales[layer]) ** power
+                depth = (bounds[layer + side] - centres[layer]) / scales[layer]
+                value[side] += lateral * legval(depth, np.eye(degree + 1)[power])
         at_lower.append(value[0])
         at_upper.append(value[1])
     return [at_upper[edge] - at_lower[edge + 1] for edge in range(model.edges)]

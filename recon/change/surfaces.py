@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from deltamu.recon.change.blurred_layers import gaussian
 from deltamu.recon.change.columns import Columns
+from deltamu.recon.change.score_scatter import score_scatter
 from deltamu.recon.change.surface_model import (
     StateSamples,
     SurfaceModel,
@@ -26,6 +27,11 @@ from deltamu.recon.errors import InputError
 
 Float = NDArray[np.float64]
 HUBER = 1.5
+# while the surfaces are still off, high powers would take what the edges leave
+FIRST_DEGREES = (6, 6)
+HIGHEST_DEGREE = 8
+# a polynomial of higher degree than one for so many voxels cannot be told from the noise
+VOXELS_PER_DEGREE = 1.5
 WIDTH_BOUNDS_VOXEL = (0.2, 3.0)
 # what remains of the shape of the attenuation after the polynomials, measured on phantoms with known surfaces
 MODEL_ERROR_VOXEL = 0.03
@@ -48,6 +54,8 @@ class SurfaceFit:
     significance : (edge,) array
         Contrast of every interface over its standard error, root sum of squares over the states. Chance alone
         reaches about 3, because the position is chosen where the contrast looks largest.
+    contrast : (edge,) array
+        Attenuation below less that above, cm⁻¹, of the states as the position weighs them: by their squares.
     """
 
     coefficients: Float
@@ -55,6 +63,7 @@ class SurfaceFit:
     width_mm: float
     converged: bool
     significance: Float
+    contrast: Float
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +107,9 @@ def fit_surfaces(
     data = [_select(columns, theta, model, reach_mm) for columns in states]
     weights = [_row_weights(d, d.value - _row_medians(d)) for d in data]
     converged = False
-    for _ in range(rounds):
-        data = [_choose_degrees(theta, d, w, model) for d, w in zip(data, weights, strict=True)]
+    for number in range(rounds):
+        limit = FIRST_DEGREES[number] if number < len(FIRST_DEGREES) else HIGHEST_DEGREE
+        data = [_choose_degrees(theta, d, w, model, limit) for d, w in zip(data, weights, strict=True)]
         theta, normal, converged = _descend(theta, data, weights, model)
         weights = [_robust_weights(d, r) for d, (r, _) in zip(data, normal.scores, strict=True)]
     normal = _normal_equations(theta, data, weights, model)
@@ -211,13 +221,15 @@ def _level_equations(basis: Float, weight: Float) -> tuple[Float, Float]:
     return weighted, normal
 
 
-def _choose_degrees(theta: Float, data: StateSamples, weight: Float, model: SurfaceModel) -> StateSamples:
+def _choose_degrees(
+    theta: Float, data: StateSamples, weight: Float, model: SurfaceModel, limit: int
+) -> StateSamples:
     """Degrees of the inner layers by Schwarz's criterion (Ann. Statist. 6, 1978) at the present surfaces."""
     heights, width = edge_heights(theta, data.lateral, model), float(np.exp(theta[-1]))
     best = replace(data, degrees=tuple(min(degree, 1) for degree in model.degrees))
     for layer, highest in enumerate(model.degrees):
         costs = {}
-        for degree in range(1, highest + 1):
+        for degree in range(1, min(highest, limit) + 1):
             trial = replace(best, degrees=(*best.degrees[:layer], degree, *best.degrees[layer + 1 :]))
             basis = level_basis(trial, heights, width, model)
             weighted, normal = _level_equations(basis, weight)
@@ -284,23 +296,27 @@ def _summarise(
 ) -> SurfaceFit:
     prior = _prior(theta, model)[2]
     inverse = np.linalg.pinv(normal.curvature)
-    covariance = inverse @ (prior + _cluster_scatter(normal, data, weights)) @ inverse
+    gradients = [(weight * r)[:, None] * j for weight, (r, j) in zip(weights, normal.scores, strict=True)]
+    scatter = score_scatter(gradients, [state.cluster for state in data])
+    covariance = inverse @ (prior + scatter) @ inverse + _shape_error(theta, data, weights, model)
     scale = np.tile(1.0 / lateral_scale(model), model.edges)
     for edge in range(model.edges):
         covariance[4 * edge, 4 * edge] += (MODEL_ERROR_VOXEL * model.voxel_size_mm) ** 2
     coefficients = (theta[:-1] * scale).reshape(model.edges, 4)
-    squares = [_contrast_scores(theta, d, w, model) ** 2 for d, w in zip(data, weights, strict=True)]
+    found = np.array([_contrasts(theta, d, w, model) for d, w in zip(data, weights, strict=True)])
+    contrast, score = found[:, 0], found[:, 1]
     return SurfaceFit(
         coefficients,
         covariance[:-1, :-1] * np.outer(scale, scale),
         float(np.exp(theta[-1])),
         converged,
-        np.sqrt(np.sum(squares, axis=0)),
+        np.sqrt(np.sum(score**2, axis=0)),
+        np.sum(contrast**3, axis=0) / np.maximum(np.sum(contrast**2, axis=0), 1e-12),
     )
 
 
-def _contrast_scores(theta: Float, data: StateSamples, weight: Float, model: SurfaceModel) -> Float:
-    """Contrast over its standard error at every interface, averaged over the pellet."""
+def _contrasts(theta: Float, data: StateSamples, weight: Float, model: SurfaceModel) -> tuple[Float, Float]:
+    """Contrast at every interface, averaged over the pellet, and the same over its standard error."""
     heights = edge_heights(theta, data.lateral, model)
     weighted, normal = _level_equations(level_basis(data, heights, float(np.exp(theta[-1])), model), weight)
     levels: Float = np.linalg.solve(normal, weighted @ data.value).astype(np.float64)
@@ -309,14 +325,23 @@ def _contrast_scores(theta: Float, data: StateSamples, weight: Float, model: Sur
     means = [[float(c.mean()) for c in edge_contrasts(unit, data, heights, model)] for unit in units]
     gradient = np.array(means)
     variance = np.einsum("ik,ik->k", gradient, np.linalg.solve(normal, gradient))
-    scores: Float = (levels @ gradient) / np.sqrt(variance)
-    return scores
+    contrasts = np.asarray(levels @ gradient)
+    return contrasts, contrasts / np.sqrt(variance)
 
 
-def _cluster_scatter(normal: _Normal, data: list[StateSamples], weights: list[Float]) -> Float:
-    """Outer products of the scores summed inside clusters of columns (all rows and states together)."""
-    clusters = 1 + max(int(state.cluster.max()) for state in data)
-    scores = np.zeros((clusters, len(normal.gradient)))
-    for state, weight, (residual, jacobian) in zip(data, weights, normal.scores, strict=True):
-        np.add.at(scores, state.cluster, (weight * residual)[:, None] * jacobian)
-    return scores.T @ scores * (clusters / (clusters - 1))
+def _shape_error(theta: Float, data: list[StateSamples], weights: list[Float], model: SurfaceModel) -> Float:
+    """Steps that the geometry would take with one and with two more powers of depth, as a covariance."""
+    steps = []
+    for extra in (1, 2):
+        richer = [replace(d, degrees=_raised(d.degrees, extra, model)) for d in data]
+        normal = _normal_equations(theta, richer, weights, model)
+        steps.append(np.linalg.pinv(normal.curvature) @ normal.gradient)
+    moved = np.stack(steps)
+    return np.asarray(moved.T @ moved / len(steps))
+
+
+def _raised(degrees: tuple[int, ...], extra: int, model: SurfaceModel) -> tuple[int, ...]:
+    """Higher degrees, as far as the voxels of the inner layers can tell them apart."""
+    most = [round(t / model.voxel_size_mm / VOXELS_PER_DEGREE) for t in model.thickness_mm]
+    bounds = (degrees[0] + 1, *most, degrees[-1] + 1)
+    return tuple(max(d, min(d + extra, most)) for d, most in zip(degrees, bounds, strict=True))

@@ -56,6 +56,18 @@ def test_three_states_give_every_surface_to_a_fraction_of_a_voxel(small, small_s
     assert stack.warnings == ()
 
 
+def test_an_opaque_anode_leaves_its_face_unsure(small, small_stack, stack_order) -> None:
+    """Blur before the logarithm moves a flat face by 8 c R σ / (3 π^1.5): 7.60 cm⁻¹ of indium on separator."""
+    cell = small[0]
+    shift = 8 * 0.760 * cell.radius * (0.0165**2 + 0.027**2 / 12) ** 0.5 / (3 * np.pi**1.5)
+    face = small_stack.surfaces[stack_order.index("separator")]
+    # tilt and bow, a σ of the blur across the pellet, spread the jump along a ray: about a sixth less
+    assert 0.7 * shift < np.sqrt(face.covariance[0, 0]) < shift
+    assert small_stack["separator"].thickness_standard_error_mm > 0.7 * shift
+    # the faces of the active layer leave it to the budget of the charge
+    assert np.sqrt(small_stack["cathode"].near.covariance[0, 0]) < 0.1 * cell.voxel
+
+
 @pytest.mark.slow
 def test_a_study_without_change_still_finds_the_collector(cell, lithium_profiles, stack_order) -> None:
     """Only 0.08 cm⁻¹ of contrast in all three states, on an eighth of the demo's area."""
