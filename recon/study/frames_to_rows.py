@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.kernels.backend import thread_count
+from deltamu.kernels.backend import thread_count, to_host
 from deltamu.recon.preprocess.correction import Correction, correct_frames, open_beam_variance
 from deltamu.recon.preprocess.moments import MomentSums
 from deltamu.recon.preprocess.stripes import stripe_scores
+from deltamu.recon.preprocess.transmission import starved_per_row
 from deltamu.recon.scans.scan import Scan
 from deltamu.recon.volumes.blocks import BlockArray, write_block
 
@@ -63,21 +65,27 @@ def frames_together(frame_pixels: int, threads: int) -> int:
     return min(max(CORRECTED_BYTES // (4 * frame_pixels), threads, 1), FRAMES_PER_FILE)
 
 
-def correct_views(scan: Scan, correction: Correction, first: int, stop: int) -> CorrectedViews:
-    """Correct views first to stop − 1, the next frames being read while the last ones are corrected."""
+def correct_views(
+    scan: Scan, correction: Correction, first: int, stop: int, *, device: str = "cpu"
+) -> CorrectedViews:
+    """Correct views first to stop − 1, the next frames being read while the last ones are corrected.
+
+    On the device "cpu" or "gpu"; what it returns is on the host.
+    """
     _, rows, columns = scan.shape
     views = CorrectedViews(
         np.empty((stop - first, rows, columns), np.float32), np.empty(stop - first), np.empty(stop - first),
         np.zeros(rows, np.int64),
     )  # fmt: skip
     for begin, raw in _read_ahead(scan, first, stop, frames_together(rows * columns, thread_count())):
-        found = correct_frames(raw, correction, first_view=begin)
+        frames = raw if device == "cpu" else import_module("cupy").asarray(raw)
+        found = correct_frames(frames, correction, first_view=begin)
         part = slice(begin - first, begin - first + len(raw))
-        views.line_integrals[part] = found.line_integrals
+        views.line_integrals[part] = to_host(found.line_integrals)
         views.dose[part], views.spots_fraction[part] = found.dose, found.spots_fraction
-        views.starved_per_row[:] += np.count_nonzero(found.starved, axis=(0, 2))
+        views.starved_per_row[:] += starved_per_row(found)
         # the next frames are not to wait for their memory beside these
-        del raw, found
+        del raw, frames, found
     return views
 
 

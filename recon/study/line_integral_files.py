@@ -28,7 +28,8 @@ def line_integral_files(
         for block, key in enumerate(keys):
 
             def correct(first: int = block * FRAMES_PER_FILE) -> tuple[Slabs, Mapping[str, Any]]:
-                found = correct_views(scan, correction, first, min(first + FRAMES_PER_FILE, views))
+                stop = min(first + FRAMES_PER_FILE, views)
+                found = correct_views(scan, correction, first, stop, device=context.plan.device)
                 return [(stored, found.line_integrals)], _facts_of_block(found)
 
             context.piece(key, settings, correct)
