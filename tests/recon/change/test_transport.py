@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from deltamu.recon.change.profile import DepthProfile
+from deltamu.recon.change.difference import difference
+from deltamu.recon.change.layer_stack import LayerStack, Surface
+from deltamu.recon.change.profile import DepthProfile, depth_profile
 from deltamu.recon.change.reaction_front import reaction_front
 from deltamu.recon.change.transport import compare_transport, reaction_profile
 from deltamu.recon.errors import InputError
@@ -96,6 +98,25 @@ def test_the_band_between_two_fronts_is_not_given_to_a_side(bins) -> None:
             measured(lambda x, s=states: s["charged"](x) - s["discharged"](x), bins=bins), THICKNESS
         )
         assert found.preferred is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("truth", "preferred"), [("front", "ions"), ("mirror", "electrons"), ("center", None), ("broad", None)]
+)
+def test_noisy_blurred_volumes_of_tilted_layers(cell, stack_order, truth, preferred) -> None:
+    """What blur, texture, voxels, tilt and bow make of a front is still one; surfaces as they are."""
+    one = cell(shape=(128, 72, 72), radius=0.7, axis=(0.98, 0.95))
+    slope = np.tan(np.radians(one.tilt_deg))
+    tilt = (slope * np.sin(np.radians(one.azimuth_deg)), slope * np.cos(np.radians(one.azimuth_deg)))
+    shape = (*map(float, tilt), 1e-3 * one.bow_um / one.radius**2)
+    surfaces = tuple(Surface((float(z), *shape), one.axis) for z in one.edges)
+    stack = LayerStack(tuple(stack_order), surfaces, one.axis, one.radius, one.voxel)
+    pristine, full = (
+        one.volume(profiles.TRUTHS[truth][s], seed=k) for k, s in enumerate(("pristine", "discharged"))
+    )
+    profile = depth_profile(difference(pristine, full), stack["cathode"], fwhm_mm=0.045)
+    assert compare_transport(profile, THICKNESS).preferred == preferred
 
 
 def test_broad_and_central_maxima_are_no_fronts() -> None:
