@@ -153,7 +153,7 @@ def linearise(line_integrals: Any, hardening: Hardening, *, inert: Any = None) -
         If a value is not finite, or so far below zero that it is no −ln T.
     """
     xp = array_module(line_integrals)
-    depth = xp.asarray(line_integrals, np.float32)
+    depth = xp.asarray(line_integrals, np.float32, order="C")
     if inert is not None:
         depth = depth - xp.asarray(inert, np.float32)
     shallowest, deepest = (float(v) for v in (depth.min(), depth.max())) if depth.size else (0.0, 0.0)

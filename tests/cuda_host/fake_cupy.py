@@ -250,6 +250,12 @@ def _allocated(shape, dtype=float):
     return ndarray(values)
 
 
+def _interpolated(values, *table):
+    if not values.flags.c_contiguous:
+        raise NotImplementedError("Non-C-contiguous x is currently not supported")
+    return _call(np.interp, (values, *table), {})
+
+
 class _Fourier(types.ModuleType):
     def __getattr__(self, name):
         return _device_function(getattr(np.fft, name))
@@ -316,7 +322,7 @@ class FakeCupy(types.ModuleType):
         self.asarray, self.array = _from_host(np.asarray), _from_host(np.array)
         self.asnumpy = lambda values: values.get() if isinstance(values, ndarray) else np.asarray(values)
         self.get_default_memory_pool = _Pool
-        self.empty = _allocated
+        self.empty, self.interp = _allocated, _interpolated
         self.fft = _Fourier("cupy.fft")
         self.cuda = types.SimpleNamespace(
             Device=_Device,

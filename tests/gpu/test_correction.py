@@ -13,6 +13,7 @@ from deltamu.recon.preprocess.correction import (
     line_integral_variance,
 )
 from deltamu.recon.preprocess.flat_drift import FlatDrift
+from deltamu.recon.preprocess.hardening import PolynomialHardening, SpectrumHardening, linearise
 from deltamu.recon.preprocess.line_spread import LineSpreadTail
 from deltamu.recon.preprocess.noise import white_noise
 from deltamu.recon.preprocess.scatter import BlackBodyBackground, UniformBackground
@@ -150,6 +151,25 @@ def test_maps_are_copied_once(device):
     assert isinstance(correction.flat, np.ndarray)
     # another correction that is made of it has maps of its own
     assert replace(correction, dark=correction.dark + 1).beside(raw) is not moved
+
+
+@pytest.mark.parametrize(
+    "hardening",
+    [SpectrumHardening(4.0), PolynomialHardening((1.0, 0.03), 3.0)],
+    ids=["spectrum", "polynomial"],
+)
+def test_hardening_is_undone_there(device, hardening):
+    """Also of some rows of a larger array, which are not contiguous."""
+    depth = np.random.default_rng(6).uniform(-0.05, 4, (3, 8, 50)).astype(np.float32)
+    casing = np.full(50, 0.02, np.float32)
+    for inert in (None, casing):
+        expected = linearise(depth[:, 2:5], hardening, inert=inert)
+        assert np.abs(expected[0] - depth[:, 2:5]).max() > 0.1
+        moved = None if inert is None else device.asarray(inert)
+        found = linearise(device.asarray(depth)[:, 2:5], hardening, inert=moved)
+        for there, here in zip(found, expected, strict=True):
+            assert there.dtype == np.float32
+            assert np.abs(there.get() - here).max() <= TOLERANCE
 
 
 def test_frames_in_the_dark_are_refused_there_too(device):
