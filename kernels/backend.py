@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-# option of mallopt in the GNU C library
-_MOST_HEAPS = -8
+# options of mallopt in the GNU C library
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MOST_HEAPS = -1, -3, -8
+_KEPT_BLOCK_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,19 @@ def share_one_heap() -> None:
     set_option = getattr(_c_library(), "mallopt", None)
     if set_option is not None:
         set_option(_MOST_HEAPS, 1)
+
+
+def reuse_freed_memory() -> None:
+    """Let the C library keep blocks of up to 256 MiB for the next array that needs one.
+
+    By default it asks the system for every array above 32 MiB and gives it back when it is freed; for a slab that
+    costs more than the arithmetic, for the system clears every page again. `release_freed_memory` gives back what is
+    kept. Does nothing where the C library has no such function.
+    """
+    set_option = getattr(_c_library(), "mallopt", None)
+    if set_option is not None:
+        set_option(_MMAP_THRESHOLD, _KEPT_BLOCK_BYTES)
+        set_option(_TRIM_THRESHOLD, 2 * _KEPT_BLOCK_BYTES)
 
 
 @cache

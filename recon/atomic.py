@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ PARTIAL = ".partial"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # numpy's tofile, which tifffile uses, says that the disk is full without a number
 _SHORT_WRITE = re.compile(r"requested and \d+ written|Not enough free space")
+# a disk takes several requests at once
+_SYNCED_TOGETHER = 4
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -85,8 +88,10 @@ def fsync_folder(path: str | os.PathLike[str]) -> None:
 def fsync_files(files: Iterable[Path], *, root: Path) -> None:
     """Return when the files, and every folder between them and `root` (included), have reached the disk."""
     folders: set[Path] = set()
-    for file in files:
-        fsync_file(file)
+    named = list(files)
+    with ThreadPoolExecutor(_SYNCED_TOGETHER) as pool:
+        list(pool.map(fsync_file, named))
+    for file in named:
         folders.update(folder for folder in file.parents if folder == root or root in folder.parents)
     for folder in sorted(folders, key=lambda folder: -len(folder.parts)):
         fsync_folder(folder)

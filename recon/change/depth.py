@@ -1,5 +1,6 @@
 """Depth in a layer along its normal, and the labels, depth, height, thickness and normals of a stack."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,45 @@ def normal_maps(layer: Layer, shape: tuple[int, int]) -> NDArray[np.float32]:
     return np.asarray(np.stack([layer.side * part * cosine for part in parts]), np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class LabelMaps:
+    """What the labels of every slice follow from, worked out once.
+
+    Attributes
+    ----------
+    heights : (surface, y, x) array
+        z of every surface of the stack, mm.
+    inside : (y, x) bool array
+        The pellet.
+    """
+
+    stack: LayerStack
+    shape: tuple[int, int, int]
+    heights: Float
+    inside: NDArray[np.bool_]
+
+    def labels(self, z_range: tuple[int, int]) -> NDArray[np.uint8]:
+        """Label image of some slices, as `labels_slab` makes it."""
+        _check_range(z_range, self.shape)
+        crossed = np.zeros((z_range[1] - z_range[0], *self.inside.shape), np.uint8)
+        for plane, row in zip(crossed, range(*z_range), strict=True):
+            z = row * self.stack.voxel_size_mm
+            for height in self.heights:
+                plane += height <= z if self.stack.direction > 0 else height >= z
+        # beyond the last surface lies what is not in the order
+        crossed[crossed > len(self.stack.order)] = 0
+        crossed *= self.inside
+        return crossed
+
+
+def label_maps(stack: LayerStack, shape: tuple[int, int, int]) -> LabelMaps:
+    """Work out the heights of all surfaces over the slices of a volume of this shape."""
+    y, x = (np.arange(size, dtype=np.float64) * stack.voxel_size_mm for size in shape[1:])
+    inside = np.hypot(y[:, None] - stack.axis_mm[0], x[None, :] - stack.axis_mm[1]) < stack.radius_mm
+    heights = np.stack([surface.height_mm(y[:, None], x[None, :]) for surface in stack.surfaces])
+    return LabelMaps(stack, shape, heights, inside)
+
+
 def labels_slab(
     stack: LayerStack, z_range: tuple[int, int], shape: tuple[int, int, int]
 ) -> NDArray[np.uint8]:
@@ -85,14 +125,7 @@ def labels_slab(
     shape : tuple of 3 ints
         Of the whole volume.
     """
-    z, y, x, radius = _grid(stack, z_range, shape)
-    inside = radius < stack.radius_mm
-    crossed = np.zeros((z.size, *inside.shape), np.uint8)
-    for surface in stack.surfaces:
-        height = surface.height_mm(y, x)
-        crossed += (stack.direction * (z[:, None, None] - height) >= 0).astype(np.uint8)
-    # beyond the last surface lies what is not in the order
-    return np.where(inside & (crossed <= len(stack.order)), crossed, np.uint8(0)).astype(np.uint8)
+    return label_maps(stack, shape).labels(z_range)
 
 
 def depth_slab(
@@ -104,26 +137,20 @@ def depth_slab(
     normalised: bool = False,
 ) -> NDArray[np.float32]:
     """Depth in a layer for some slices, mm; NaN outside the layer and the pellet."""
-    layer = stack[name]
-    labels = labels_slab(stack, z_range, shape)
-    _check_range(z_range, shape)
-    z = np.arange(*z_range)[:, None, None]
-    y, x = np.arange(shape[1])[None, :, None], np.arange(shape[2])[None, None, :]
-    depth = depth_of(layer, z, y, x, normalised=normalised)
-    return np.where(labels == layer.label, depth, np.nan).astype(np.float32)
+    return depth_of_labels(stack[name], z_range, labels_slab(stack, z_range, shape), normalised=normalised)
+
+
+def depth_of_labels(
+    layer: Layer, z_range: tuple[int, int], labels: NDArray[np.uint8], *, normalised: bool = False
+) -> NDArray[np.float32]:
+    """Depth in a layer for the slices whose labels (z, y, x) are given, mm; NaN outside the layer."""
+    found = np.full(labels.shape, np.nan, np.float32)
+    inside = np.nonzero(labels == layer.label)
+    z, y, x = inside
+    found[inside] = depth_of(layer, z + z_range[0], y, x, normalised=normalised)
+    return found
 
 
 def _check_range(z_range: tuple[int, int], shape: tuple[int, int, int]) -> None:
     if len(shape) != 3 or not 0 <= z_range[0] < z_range[1] <= shape[0]:
         raise InputError(f"z_range: found {z_range}, expected two slices within 0 and {shape[0]}")
-
-
-def _grid(
-    stack: LayerStack, z_range: tuple[int, int], shape: tuple[int, int, int]
-) -> tuple[Float, Float, Float, Float]:
-    _check_range(z_range, shape)
-    voxel = stack.voxel_size_mm
-    z = np.arange(*z_range, dtype=np.float64) * voxel
-    y = np.arange(shape[1], dtype=np.float64)[:, None] * voxel
-    x = np.arange(shape[2], dtype=np.float64)[None, :] * voxel
-    return z, y, x, np.hypot(y - stack.axis_mm[0], x - stack.axis_mm[1])

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from deltamu.kernels.backend import array_module
 from deltamu.recon.errors import InputError
 
@@ -82,9 +84,9 @@ def difference(
         return Change(delta, None, None, missing)
     sigma = xp.hypot(_checked_sigma(xp, sigma_reference, delta), _checked_sigma(xp, sigma_moving, delta))
     sigma = xp.array(xp.broadcast_to(sigma, delta.shape))
-    z_score = xp.full_like(delta, xp.nan)
-    known = sigma > 0
-    z_score[known] = delta[known] / sigma[known]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z_score = delta / sigma
+    z_score[~(sigma > 0)] = xp.nan
     return Change(delta, sigma, z_score, missing)
 
 

@@ -8,8 +8,7 @@ from deltamu.recon.errors import InputError
 
 Float = NDArray[np.float64]
 Array = NDArray[np.float32]
-# lines of y that are computed at a time, to bound the memory
-LINES = 128
+Index = NDArray[np.intp]
 
 
 def flatten(
@@ -41,9 +40,15 @@ def flatten(
             f"flatten: found a slab of {slab.ndim} dimensions; expected (z, y, x) and finite depths"
         )
     found = np.full((depths.size, *slab.shape[1:]), np.nan, np.float32)
-    for begin in range(0, slab.shape[1], LINES):
-        lines = slice(begin, min(begin + LINES, slab.shape[1]))
-        found[:, lines] = _flattened_lines(slab[:, lines], layer, depths, first_row, lines)
+    voxel = layer.voxel_size_mm
+    y, x = (np.arange(size) * voxel for size in slab.shape[1:])
+    lines, columns = np.nonzero(
+        np.hypot(y[:, None] - layer.axis_mm[0], x[None, :] - layer.axis_mm[1]) < layer.radius_mm
+    )
+    near, cosine = layer.near.height_mm(y[lines], x[columns]), layer.near.normal_cosine(y[lines], x[columns])
+    for plane, depth in zip(found, depths, strict=True):
+        place = (near + layer.side * depth / cosine) / voxel - first_row
+        plane[lines, columns] = _read(slab, place, lines, columns)
     return found
 
 
@@ -63,17 +68,11 @@ def _heights(layer: Layer, depths: Float, y: Float, x: Float) -> Float:
     return np.asarray(near + layer.side * depths.reshape(-1, *[1] * near.ndim) / cosine)
 
 
-def _flattened_lines(
-    part: NDArray[np.floating], layer: Layer, depths: Float, first_row: int, lines: slice
-) -> Array:
-    voxel = layer.voxel_size_mm
-    y = np.arange(lines.start, lines.stop)[:, None] * voxel
-    x = np.arange(part.shape[2])[None, :] * voxel
-    place = _heights(layer, depths, *np.broadcast_arrays(y, x)) / voxel - first_row
+def _read(slab: NDArray[np.floating], place: Float, lines: Index, columns: Index) -> Array:
+    """Read a volume at one place between its rows in every given column; NaN beyond them."""
     below = np.floor(place).astype(np.int64)
     share = (place - below).astype(np.float32)
-    known = (below >= 0) & (below + 1 < len(part))
-    known &= np.hypot(y - layer.axis_mm[0], x - layer.axis_mm[1]) < layer.radius_mm
-    low = np.clip(below, 0, max(len(part) - 2, 0))
-    values = [np.take_along_axis(part, np.minimum(low + k, len(part) - 1), axis=0) for k in (0, 1)]
-    return np.where(known, values[0] + share * (values[1] - values[0]), np.nan).astype(np.float32)
+    known = (below >= 0) & (below + 1 < len(slab))
+    low = np.clip(below, 0, max(len(slab) - 2, 0))
+    first, second = (slab[np.minimum(low + k, len(slab) - 1), lines, columns] for k in (0, 1))
+    return np.where(known, first + share * (second - first), np.nan).astype(np.float32)

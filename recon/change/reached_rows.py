@@ -59,8 +59,19 @@ def reached_voxels(
             affine = slab_affine(transform, voxel_size_mm, start)
             reach = reach_mm / voxel_size_mm + HALF_ROW
             for z, plane in enumerate(found):
-                plane |= _distance_to_rows(rows, affine, z, plane.shape) <= reach
+                if _least_distance(rows, affine, z, plane.shape) <= reach:
+                    plane |= _distance_to_rows(rows, affine, z, plane.shape) <= reach
     return found
+
+
+def _least_distance(rows: Mask, affine: NDArray[np.float64], z: int, shape: tuple[int, ...]) -> float:
+    """Lower bound of the distances of a plane, from the heights of its corners."""
+    to_z, to_y, to_x, offset = affine[0]
+    corners = [offset + to_z * z + to_y * y + to_x * x for y in (0, shape[0] - 1) for x in (0, shape[1] - 1)]
+    marked = np.flatnonzero(rows)
+    # between two marked rows the distance is read linearly, up to half a row below the true one
+    apart = np.maximum(min(corners) - marked, marked - max(corners)) - HALF_ROW - 1e-6
+    return float(np.maximum(apart, 0).min())
 
 
 def _distance_to_rows(

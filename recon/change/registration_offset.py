@@ -1,6 +1,7 @@
 """Differences that range more widely than an edge: taken out of a registration, and what that does to its errors."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,10 +126,15 @@ def _where_known(values: Array) -> Array:
 
 def _block_sums(values: Array) -> Float:
     """Sum over cubes of _BLOCK voxels; the last ones may be cut."""
-    total = values.astype(np.float64)
-    for axis, size in enumerate(values.shape):
-        total = np.add.reduceat(total, np.arange(0, size, _BLOCK), axis=axis)
-    return total
+    total: NDArray[Any] = values
+    for axis in range(3):
+        lines = np.moveaxis(total, axis, 0)
+        sums = np.zeros((-(-len(lines) // _BLOCK), *lines.shape[1:]), np.float64)
+        for step in range(_BLOCK):
+            part = lines[step::_BLOCK]
+            sums[: len(part)] += part
+        total = np.moveaxis(sums, 0, axis)
+    return np.ascontiguousarray(total)
 
 
 def _box(sums: Float) -> Float:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.kernels.backend import release_freed_memory
 from deltamu.recon.change.interpolation_residue import interpolation_residue
 from deltamu.recon.change.layer_stack import LayerStack, Surface
 from deltamu.recon.change.layers import find_layers
@@ -174,8 +173,6 @@ def _resample_state(
     for slab in range(images[0].slabs):
 
         def compute(slab: int = slab) -> tuple[Slabs, Mapping[str, Any]]:
-            # what the slab before has freed is not to count beside this one
-            release_freed_memory()
             rows = (slab * images[0].slab, min((slab + 1) * images[0].slab, grid.volume[0]))
             attenuation = resample(sources[0], transform, z_range=rows, **common)
             sigma = resample_sigma(

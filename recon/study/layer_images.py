@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from deltamu.recon.change.depth import depth_slab, height_map, labels_slab, normal_maps, thickness_map
+from deltamu.recon.change.depth import depth_of_labels, height_map, label_maps, normal_maps, thickness_map
 from deltamu.recon.change.layer_stack import LayerStack
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.journal import settings_hash
@@ -36,6 +36,7 @@ def _write_labels_and_depth(context: RunContext, stack: LayerStack, cathode: str
     shape = context.plan.state(reference).volume
     labels = context.image(reference, "layers", "labels", unit="1", dtype=np.uint8)
     depth = context.image(reference, f"layers/{cathode}", "depth", unit="mm")
+    maps = label_maps(stack, shape)
     for slab in range(labels.slabs):
         rows = (slab * labels.slab, min((slab + 1) * labels.slab, shape[0]))
 
@@ -44,8 +45,8 @@ def _write_labels_and_depth(context: RunContext, stack: LayerStack, cathode: str
             found = np.empty(slab_shape, np.uint8), np.empty(slab_shape, np.float32)
             for part in row_blocks(*rows):
                 own = slice(part[0] - rows[0], part[1] - rows[0])
-                found[0][own] = labels_slab(stack, part, shape)
-                found[1][own] = depth_slab(stack, cathode, part, shape)
+                found[0][own] = maps.labels(part)
+                found[1][own] = depth_of_labels(stack[cathode], part, found[0][own])
             return list(zip((labels, depth), found, strict=True)), {}
 
         context.piece(PieceKey("labels", "", slab), settings, compute)

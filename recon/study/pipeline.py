@@ -10,7 +10,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from deltamu.kernels.backend import share_one_heap, thread_count
+from deltamu.kernels.backend import reuse_freed_memory, share_one_heap, thread_count
 from deltamu.kernels.device import resolve_device
 from deltamu.recon.atomic import write_text
 from deltamu.recon.errors import ResourceError, naming
@@ -105,6 +105,7 @@ def run(
         keep_plan(output, study, plan)
         tell(plan_line(plan))
         share_one_heap()
+        reuse_freed_memory()
         with _threads(plan.threads):
             context = RunContext(
                 study, output, plan, Journal.open(output / "journal.jsonl"), progress, cancel

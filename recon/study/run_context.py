@@ -67,7 +67,8 @@ class RunContext:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Mark a stage as the plan states it; memory that it freed goes back to the system when it ends."""
+        """Mark a stage as the plan states it; freed memory goes back to the system before it and when it ends."""
+        release_freed_memory()
         self.under_way.append(name)
         self.log("stage", name=name)
         try:

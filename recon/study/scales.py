@@ -1,14 +1,14 @@
 """Gain and offset of every registered state against the reference, on the parts without change."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.recon.change.depth import labels_slab
+from deltamu.recon.change.depth import LabelMaps, label_maps
 from deltamu.recon.change.layer_stack import LayerStack
 from deltamu.recon.change.scales import (
     ScaleComparison,
@@ -63,13 +63,13 @@ def _warn(context: RunContext, state: str, found: ScaleComparison | None) -> Non
 
 def _compare(context: RunContext, stack: LayerStack, state: str) -> dict[str, Any] | None:
     images = [state_image(context, name) for name in (context.study.reference, state)]
-    sums = no_part_sums()
+    sums, maps = no_part_sums(), _part_maps(context, stack)
     for rows in _together(_rows(context, stack)):
         # one reading of a chunk for all its rows
         blocks = [np.asarray(image[rows[0] : rows[-1] + 1]) for image in images]
         for row in rows:
             reference, moving = (block[row - rows[0]] for block in blocks)
-            sums = sums + part_sums(reference, moving, _parts(context, stack, row))
+            sums = sums + part_sums(reference, moving, maps.parts(row))
     try:
         return asdict(compare_part_sums(sums))
     except InputError:
@@ -93,23 +93,39 @@ def _rows(context: RunContext, stack: LayerStack) -> list[int]:
     return sorted(found)
 
 
-def _parts(context: RunContext, stack: LayerStack, row: int) -> Parts:
-    """Layers by ring and sector, and the housing by sector, in one row; 0 for what may change or is near a face."""
+@dataclass(frozen=True, eq=False)
+class _PartMaps:
+    """What the parts of every row follow from: layers by ring and sector, and the housing by sector."""
+
+    labels: LabelMaps
+    held: NDArray[np.bool_]
+    inside: NDArray[np.bool_]
+    ring: Parts
+    sector: Parts
+    housing: NDArray[np.bool_] | None
+
+    def parts(self, row: int) -> Parts:
+        """Parts of one row; 0 for what may change or is near a face."""
+        last = self.labels.shape[0] - 1
+        around = [min(max(row + step, 0), last) for step in (-FACE_VOXELS, 0, FACE_VOXELS)]
+        below, label, above = (self.labels.labels((z, z + 1))[0] for z in around)
+        inside = self.held[label] & (below == label) & (above == label) & self.inside
+        parts = np.where(inside, 1 + (label.astype(np.intp) * RINGS + self.ring) * SECTORS + self.sector, 0)
+        if self.housing is not None:
+            parts = np.where(self.housing, 1 + self.sector, parts)
+        return np.asarray(parts)
+
+
+def _part_maps(context: RunContext, stack: LayerStack) -> _PartMaps:
     shape, voxel = context.plan.state(context.study.reference).volume, stack.voxel_size_mm
     layers = layer_settings(context)
     y, x = (np.arange(n) * voxel - a for n, a in zip(shape[1:], stack.axis_mm, strict=True))
     radius = np.hypot(y[:, None], x[None, :])
     sector = np.floor(np.arctan2(y[:, None], x[None, :]) / (2 * np.pi) % 1.0 * SECTORS).astype(np.intp)
-    around = [min(max(row + step, 0), shape[0] - 1) for step in (-FACE_VOXELS, 0, FACE_VOXELS)]
-    below, label, above = (labels_slab(stack, (z, z + 1), shape)[0].astype(np.intp) for z in around)
-    held = [stack[name].label for name in (layers.separator, *layers.behind_cathode)]
-    inner = stack.radius_mm - RIM_VOXELS * voxel
-    inside = np.isin(label, held) & (below == label) & (above == label) & (radius < inner)
+    held = np.zeros(len(stack.order) + 1, bool)
+    held[[stack[name].label for name in (layers.separator, *layers.behind_cathode)]] = True
+    inner, margin = stack.radius_mm - RIM_VOXELS * voxel, RIM_VOXELS * voxel
     ring = np.minimum((radius / inner * RINGS).astype(np.intp), RINGS - 1)
-    parts = np.where(inside, 1 + (label * RINGS + ring) * SECTORS + sector, 0)
     radii = context.study.registration.housing_radius_mm
-    if radii is not None:
-        margin = RIM_VOXELS * voxel
-        housing = (radius > radii[0] + margin) & (radius < radii[1] - margin)
-        parts = np.where(housing, 1 + sector, parts)
-    return np.asarray(parts)
+    housing = None if radii is None else (radius > radii[0] + margin) & (radius < radii[1] - margin)
+    return _PartMaps(label_maps(stack, shape), held, radius < inner, ring, sector, housing)

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ __all__ = [
     "write_slabs_piece",
 ]
 
+_WRITTEN_TOGETHER = 2
 # what a run puts into its output; anything else there is someone else's
 OWN_NAMES = {
     "study.zarr", "work.zarr", "series.zarr", "series.toml", "profiles", "figures", "report.html", "summary.json", "diagnostics.json",
@@ -120,10 +122,12 @@ def write_slabs_piece(
     between = _between_levels(key)
 
     def work() -> Done:
-        files: list[Path] = []
-        for target, data in slabs:
-            files += write_slab(target, key.slab, np.asarray(data), between_levels=between)
-        return Done(files, payload)
+        def write(one: tuple[Image | BlockArray, NDArray[Any]]) -> list[Path]:
+            return write_slab(one[0], key.slab, np.asarray(one[1]), between_levels=between)
+
+        # copying to the system's cache takes a processor each
+        with ThreadPoolExecutor(_WRITTEN_TOGETHER) as pool:
+            return Done([file for files in pool.map(write, slabs) for file in files], payload)
 
     old = [file for target, _ in slabs for file in slab_files(target, key.slab)]
     return write_piece(journal, key, settings, work, remove=old)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.kernels.backend import release_freed_memory
 from deltamu.recon.change.difference import Change, difference
 from deltamu.recon.change.layer_stack import LayerStack
 from deltamu.recon.change.reached_rows import reached_voxels
@@ -67,7 +66,6 @@ def _subtract(
         rows = (slab * images[0].slab, min((slab + 1) * images[0].slab, images[0].shape[0]))
 
         def compute(rows: tuple[int, int] = rows) -> tuple[Slabs, Mapping[str, Any]]:
-            release_freed_memory()
             found = {name: np.empty((rows[1] - rows[0], *grid.volume[1:]), np.float32) for name in names}
             # read once: a few rows at a time would have every chunk checked again for each of them
             read = _StateRows.read(context, states, rows)
