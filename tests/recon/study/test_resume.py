@@ -219,7 +219,7 @@ CHANGED = {
         {
             "preprocess charged", "reconstruct charged", "register charged", "resample charged", "layers",
             "labels", "change charged-pristine", "change charged-discharged", "subsets", "preprocess", "interpolation",
-            "flattened", "thickness", "resolution", "scale",
+            "flattened", "thickness", "residual charged", "resolution", "scale",
         },
     ),
 }  # fmt: skip
