@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
+from deltamu.kernels.backproject import add_views
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.scan_geometry import cone_geometry, middle_of, parallel_geometry
@@ -19,6 +20,7 @@ from deltamu.recon.simulate.ellipses import (
 )
 from deltamu.recon.solvers.direct import fbp_direct
 from deltamu.recon.solvers.fbp import fbp
+from deltamu.recon.solvers.filters import filter_response
 
 SHAPE, VOXEL = (24, 48, 48), 0.1
 MIDDLE = middle_of(SHAPE, VOXEL)
@@ -116,6 +118,56 @@ def test_equals_gridding_where_both_apply():
         place = np.arange(columns) - 23.5
         inside = np.hypot(place[:, None], place) < 22
         np.testing.assert_allclose(direct[:, inside], gridded[:, inside], atol=3e-3 * gridded.max())
+
+
+# physics.md C6: band-limited methods, and direct back-projection that interpolates linearly between the pixels
+NOISE = {
+    "ram-lak": (0.90690, 0.61777),
+    "shepp-logan": (0.70711, 0.50000),
+    "cosine": (0.40154, 0.32111),
+    "hamming": (0.30278, 0.25206),
+    "hann": (0.27212, 0.23291),
+}
+
+
+@pytest.fixture(scope="module")
+def white_views():
+    """The same noise for every filter, 32 independent slices of a scan of 128 columns whose axis is off a pixel."""
+    shape = (32, 128, 128)
+    angles = np.arange(VIEWS) * np.pi / VIEWS
+    scan = parallel_geometry(
+        angles, detector_shape=shape[:2], center=63.2, pixel_size_mm=VOXEL, middle_mm=middle_of(shape, VOXEL)
+    )
+    noise = np.random.default_rng(8).standard_normal((VIEWS, *shape[:2]), dtype=np.float32)
+    return shape, scan, noise
+
+
+def noise_coefficient(volume):
+    """C of sigma_mu = C sigma_p / (a sqrt M) for sigma_p = 1, pixel a in cm; away from centre and edge."""
+    place = np.arange(volume.shape[1]) - (volume.shape[1] - 1) / 2
+    radius = np.hypot(place[:, None], place)
+    ring = (radius > 10) & (radius < 50)
+    return np.std(volume[:, ring]) * 0.1 * VOXEL * np.sqrt(VIEWS)
+
+
+@pytest.mark.parametrize("name", NOISE)
+def test_the_noise_of_linear_interpolation_in_closed_form(white_views, name):
+    """T4, second column: the kernel on views that are filtered and neither refined nor compensated."""
+    shape, scan, noise = white_views
+    padded = 2 * shape[2]
+    spectrum = np.fft.rfft(noise, padded) * filter_response(name, padded)
+    filtered = np.fft.irfft(spectrum, padded)[..., : shape[2]].astype(np.float32)
+    volume = np.zeros(shape, np.float32)
+    add_views(volume, np.pi / VIEWS / (0.1 * VOXEL) * filtered, scan.index_matrices(VOXEL))
+    assert noise_coefficient(volume) == pytest.approx(NOISE[name][1], rel=0.02)
+
+
+@pytest.mark.parametrize("name", NOISE)
+def test_refined_views_have_the_noise_of_band_limited_methods(white_views, name):
+    """T4, first column: finer columns and compensation keep what interpolation alone would smooth away."""
+    shape, scan, noise = white_views
+    volume = fbp_direct(noise, scan, volume_shape=shape, voxel_size_mm=VOXEL, filter=name)
+    assert noise_coefficient(volume) == pytest.approx(NOISE[name][0], rel=0.02)
 
 
 @settings(max_examples=8, deadline=None)
