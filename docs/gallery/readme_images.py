@@ -19,8 +19,8 @@ def main() -> None:
         with Image.open(figures / f"{name}.png") as picture:
             height = round(picture.height * WIDTH / picture.width)
             small = picture.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
-        # a palette of 128 colours keeps every curve and colour bar, at a third of the size
-        small.quantize(128, dither=Image.Dither.NONE).save(images / f"{name}.png", optimize=True)
+        # a palette that covers the colours (the median cut tints greys and the ends of colour bars), at a third of the size
+        small.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(images / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":
