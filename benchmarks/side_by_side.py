@@ -1,5 +1,6 @@
 """What benchmarks beside other programs share: the case, rounds in turn, the machine, the files."""
 
+import datetime
 import importlib.metadata
 import json
 import os
@@ -15,6 +16,8 @@ from deltamu.kernels.backend import thread_count
 from deltamu.recon.simulate.ellipses import head_phantom, line_integrals
 
 RESULTS = Path(__file__).parent / "results"
+# by the processor's flag, the widest first
+VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2"}
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,14 @@ def machine() -> dict[str, object]:
     if cpuinfo.exists():
         lines = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         model = lines[0].split(":", 1)[1].strip() if lines else model
+    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
+    vectors = next((name for flag, name in VECTORS.items() if flag in flags), "unknown")
     versions = {name: importlib.metadata.version(name) for name in ("deltamu", "numpy", "scipy")}
     return {
         "device": "cpu",
+        "date": datetime.date.today().isoformat(),
         "processor": model,
+        "vectors": vectors,
         "processors": os.cpu_count(),
         "threads": thread_count(),
         "system": platform.platform(terse=True),

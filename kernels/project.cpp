@@ -11,111 +11,159 @@
 
 #include "dispatch.h"
 #include "project.h"
+#include "slice_block.h"
 
 namespace py = pybind11;
+using deltamu::add_between;
+using deltamu::add_scaled;
 using deltamu::Detector;
+using deltamu::Index;
+using deltamu::LANES;
+using deltamu::SliceBlock;
+using deltamu::Slices;
 using deltamu::View;
-using Index = std::int64_t;
 using FloatArray = py::array_t<float, py::array::c_style>;
 using DoubleArray = py::array_t<double, py::array::c_style>;
 
 namespace {
 
-constexpr Index LANES = 32;
-constexpr Index STRIP = 8;          // marching steps that stay in the cache while all columns of some views pass
+// What a patch of rays meets on a strip of lines, 40 kB, stays in or near the first cache while some views pass.
+constexpr Index STRIP = 8;
+constexpr Index PATCH = 32;
 constexpr Index VIEWS_AT_A_TIME = 16;
-constexpr Index TILE = 32;          // edge of a square of voxels that back-projection works on
+// So does what some views show of a row of a square tile of voxels.
+constexpr Index TILE = 32;
+constexpr Index VIEWS_OF_A_TILE = 8;
 
-#if defined(__GNUC__)
-typedef float Vector __attribute__((vector_size(32), aligned(32)));
-constexpr Index VECTORS = LANES / 8;
-struct Slices {
-    Vector part[VECTORS];
-};
-#else
-struct Slices {
-    float part[LANES];
-};
-constexpr Index VECTORS = LANES;
-#endif
+// Rays of one view as they cross a strip of lines, `first` to `last` (exclusive), of the grid.
+struct Strip {
+    Strip(const SliceBlock &volume, const View &view, const Detector &detector, Index first, Index last)
+        : view(view), detector(detector), first(first), last(last),
+          across_size(view.marches_y ? volume.columns() : volume.rows()),
+          march_stride(view.marches_y ? volume.stride() : 1), across_stride(view.marches_y ? 1 : volume.stride()),
+          slope(view.slope()), origin(volume.at(0, 0) + first * march_stride) {}
 
-inline void add_scaled(Slices &sum, const Slices &value, float weight) {
-    for (Index k = 0; k < VECTORS; ++k) sum.part[k] += weight * value.part[k];
+    double start(Index column) const {
+        return view.across_at_first_line((static_cast<double>(column) - view.center) * detector.pitch);
+    }
+    // The first column from where the middle of the strip is seen at `across`.
+    Index first_column(double across) const {
+        const double middle = 0.5 * static_cast<double>(first + last - 1);
+        const double column = view.distance(middle, across) / detector.pitch + view.center;
+        return static_cast<Index>(std::ceil(std::clamp(column, 0.0, static_cast<double>(detector.columns))));
+    }
+
+    const View &view;
+    const Detector &detector;
+    const Index first, last, across_size, march_stride, across_stride;
+    const double slope;
+    const Slices *const origin;
+};
+
+// What a ray collects in a strip that it may enter or leave.
+inline Slices collect_checked(const Strip &strip, double start) {
+    Slices sum{};
+    const double end = static_cast<double>(strip.across_size);
+    for (Index j = strip.first; j < strip.last; ++j) {
+        const double u = start + strip.slope * static_cast<double>(j);
+        if (!(u > -1 && u < end)) continue;
+        // u + 1 may be rounded up to `end` + 1, beyond the rim
+        const Index i = std::min(static_cast<Index>(u + 1), strip.across_size) - 1;
+        const Slices *sample = strip.origin + (j - strip.first) * strip.march_stride + i * strip.across_stride;
+        add_between(sum, sample[0], sample[strip.across_stride], static_cast<float>(u - static_cast<double>(i)));
+    }
+    return sum;
 }
 
-inline void add_between(Slices &sum, const Slices &a, const Slices &b, float fraction) {
-    for (Index k = 0; k < VECTORS; ++k) sum.part[k] += a.part[k] + fraction * (b.part[k] - a.part[k]);
-}
-
-// A plane of voxels or of (view, column) samples, each the values of LANES slices, with a rim of zeros.
-class SliceBlock {
-   public:
-    SliceBlock(Index rows, Index columns, Index row_rim, Index column_rim)
-        : rows_(rows), columns_(columns), row_rim_(row_rim), column_rim_(column_rim),
-          stride_(columns + 2 * column_rim), data_(static_cast<std::size_t>((rows + 2 * row_rim) * stride_)) {}
-
-    Slices *at(Index row, Index column) { return &data_[(row + row_rim_) * stride_ + column + column_rim_]; }
-    const Slices *at(Index row, Index column) const {
-        return &data_[(row + row_rim_) * stride_ + column + column_rim_];
-    }
-    Index stride() const { return stride_; }
-    Index rows() const { return rows_; }
-    Index columns() const { return columns_; }
-
-    // Element (row, column) of slice s stands at row * row_stride + s * slice_stride + column in `array`.
-    void pack(const float *array, Index slices, Index row_stride, Index slice_stride) {
-#pragma omp parallel for schedule(static)
-        for (Index r = 0; r < rows_; ++r) {
-            float *block = reinterpret_cast<float *>(at(r, 0));
-            for (Index s = 0; s < LANES; ++s) {
-                const float *line = array + r * row_stride + s * slice_stride;
-                for (Index c = 0; c < columns_; ++c) block[c * LANES + s] = s < slices ? line[c] : 0.0f;
-            }
-        }
-    }
-
-    void unpack(float *array, Index slices, Index row_stride, Index slice_stride, float scale) const {
-#pragma omp parallel for schedule(static)
-        for (Index r = 0; r < rows_; ++r) {
-            const float *block = reinterpret_cast<const float *>(at(r, 0));
-            for (Index s = 0; s < slices; ++s) {
-                float *line = array + r * row_stride + s * slice_stride;
-                for (Index c = 0; c < columns_; ++c) line[c] = scale * block[c * LANES + s];
-            }
-        }
-    }
-
-    void clear_row(Index row) { std::fill(at(row, -column_rim_), at(row, columns_ + column_rim_ - 1) + 1, Slices{}); }
-
-   private:
-    Index rows_, columns_, row_rim_, column_rim_, stride_;
-    std::vector<Slices> data_;
+// Where the rays of a patch cross the lines of a strip: found before they collect, else vectors wait for places.
+struct Crossings {
+    std::int32_t place[STRIP][PATCH];
+    float fraction[STRIP][PATCH], rest[STRIP][PATCH];
 };
 
-// Adds to every column of one view what its ray collects on lines `first` to `last` (exclusive) of the grid.
-DELTAMU_DISPATCH void project_strip(const SliceBlock &volume, const View &view, const Detector &detector, Index first,
-                                    Index last, Slices *columns) {
-    const Index across_size = view.marches_y ? volume.columns() : volume.rows();
-    const Index march_stride = view.marches_y ? volume.stride() : 1;
-    const Index across_stride = view.marches_y ? 1 : volume.stride();
-    const double slope = view.slope(), end = static_cast<double>(across_size);
-    const float length = static_cast<float>(view.length_per_step());
-    const Slices *origin = volume.at(0, 0);
-    for (Index d = 0; d < detector.columns; ++d) {
-        const double start = view.across_at_first_line((static_cast<double>(d) - view.center) * detector.pitch);
-        const double u0 = start + slope * static_cast<double>(first), u1 = start + slope * static_cast<double>(last - 1);
-        if (std::max(u0, u1) <= -1 || std::min(u0, u1) >= end) continue;
-        Slices sum{};
-        for (Index j = first; j < last; ++j) {
-            const double u = start + slope * static_cast<double>(j);
-            if (!(u > -1 && u < end)) continue;
-            // u + 1 may be rounded up to `end` + 1, beyond the rim
-            const Index i = std::min(static_cast<Index>(u + 1), across_size) - 1;
-            const Slices *sample = origin + j * march_stride + i * across_stride;
-            add_between(sum, sample[0], sample[across_stride], static_cast<float>(u - static_cast<double>(i)));
+inline void find_crossings(const Strip &strip, const double *start, Crossings &found) {
+    for (Index j = 0; j < STRIP; ++j) {
+        const double along = strip.slope * static_cast<double>(strip.first + j);
+        for (Index d = 0; d < PATCH; ++d) {
+            const double u = start[d] + along;
+            const std::int32_t place = static_cast<std::int32_t>(u);
+            const float fraction = static_cast<float>(u - static_cast<double>(place));
+            found.place[j][d] = place;
+            found.fraction[j][d] = fraction;
+            found.rest[j][d] = 1 - fraction;
         }
-        add_scaled(columns[d], sum, length);
     }
+}
+
+// Adds what rays k0 to k1 (exclusive) of a patch collect, which stay between voxels on all STRIP lines.
+// A function of its own, so that there is a register for every sum.
+DELTAMU_DISPATCH void collect(const Slices *origin, Index march_stride, Index across_stride, float length,
+                              const Crossings &at, Index k0, Index k1, Slices *columns) {
+    for (Index k = k0; k < k1; ++k) {
+        Slices near{}, far{};
+        const Slices *line = origin;
+        for (Index j = 0; j < STRIP; ++j, line += march_stride) {
+            const Slices *sample = line + at.place[j][k] * across_stride;
+            add_scaled(near, sample[0], at.rest[j][k]);
+            add_scaled(far, sample[across_stride], at.fraction[j][k]);
+        }
+        add_scaled(near, far, 1);
+        add_scaled(columns[k], near, length);
+    }
+}
+
+// Adds to columns d0 to d1 (exclusive) of one view, PATCH at most, what their rays collect in a strip.
+DELTAMU_DISPATCH void project_patch(const Strip &strip, Index d0, Index d1, Slices *columns) {
+    const double end = static_cast<double>(strip.across_size);
+    const float length = static_cast<float>(strip.view.length_per_step());
+    const double enters = strip.slope * static_cast<double>(strip.first);
+    const double leaves = strip.slope * static_cast<double>(strip.last - 1);
+    const double low = std::min(enters, leaves), high = std::max(enters, leaves);
+    double start[PATCH];
+    const double start0 = strip.start(d0), per_column = strip.detector.pitch / strip.view.across_weight;
+    for (std::int32_t k = 0; k < PATCH; ++k) start[k] = start0 + per_column * static_cast<double>(k);
+    const auto inside = [&](Index k) { return start[k] + low >= 0 && start[k] + high < end - 1; };
+    const Index count = d1 - d0;
+    Index k0 = 0, k1 = strip.last - strip.first == STRIP ? count : 0;
+    while (k0 < k1 && !inside(k0)) ++k0;
+    while (k0 < k1 && !inside(k1 - 1)) --k1;
+    if (k0 < k1) {
+        Crossings at;
+        find_crossings(strip, start, at);
+        collect(strip.origin, strip.march_stride, strip.across_stride, length, at, k0, k1, columns + d0);
+    }
+    for (Index k = 0; k < count; ++k) {
+        if (k == k0) k = std::max(k0, k1);
+        if (k < count && start[k] + high > -1 && start[k] + low < end)
+            add_scaled(columns[d0 + k], collect_checked(strip, start[k]), length);
+    }
+}
+
+// Adds to some views what their rays collect in a strip, patch by patch across it.
+void project_strip(const SliceBlock &volume, const std::vector<View> &views, const Detector &detector, Index a0,
+                   Index a1, bool marches_y, Index first, SliceBlock &sinogram) {
+    const Index last = std::min(marches_y ? volume.rows() : volume.columns(), first + STRIP);
+    const Index across_size = marches_y ? volume.columns() : volume.rows();
+    std::vector<Strip> strips;
+    std::vector<Slices *> columns;
+    for (Index a = a0; a < a1; ++a) {
+        if (views[a].marches_y != marches_y) continue;
+        strips.emplace_back(volume, views[a], detector, first, last);
+        columns.push_back(sinogram.at(a, 0));
+    }
+    // the outermost patches have all further columns: their rays may touch the volume with an end
+    const auto bound = [&](const Strip &strip, Index patch) {
+        const bool rightwards = strip.view.across_weight > 0;
+        if (patch == 0) return rightwards ? Index{0} : detector.columns;
+        if (patch * PATCH >= across_size) return rightwards ? detector.columns : Index{0};
+        return strip.first_column(static_cast<double>(patch * PATCH));
+    };
+    for (Index patch = 0; patch * PATCH < across_size; ++patch)
+        for (std::size_t k = 0; k < strips.size(); ++k) {
+            const Index one = bound(strips[k], patch), other = bound(strips[k], patch + 1);
+            for (Index d = std::min(one, other), to = std::max(one, other); d < to; d += PATCH)
+                project_patch(strips[k], d, std::min(to, d + PATCH), columns[k]);
+        }
 }
 
 void project_block(const SliceBlock &volume, const std::vector<View> &views, const Detector &detector,
@@ -128,10 +176,7 @@ void project_block(const SliceBlock &volume, const std::vector<View> &views, con
         for (const bool marches_y : {true, false}) {
             const Index lines = marches_y ? volume.rows() : volume.columns();
             for (Index first = 0; first < lines; first += STRIP)
-                for (Index a = a0; a < a1; ++a)
-                    if (views[a].marches_y == marches_y)
-                        project_strip(volume, views[a], detector, first, std::min(lines, first + STRIP),
-                                      sinogram.at(a, 0));
+                project_strip(volume, views, detector, a0, a1, marches_y, first, sinogram);
         }
     }
 }
@@ -143,8 +188,8 @@ Index reach(const Detector &detector) { return static_cast<Index>(std::ceil(1 / 
 class Footprints {
    public:
     explicit Footprints(Index taps)
-        : taps(taps), first_(static_cast<std::size_t>(VIEWS_AT_A_TIME * TILE)),
-          weight_(static_cast<std::size_t>(VIEWS_AT_A_TIME * TILE * taps)) {}
+        : taps(taps), first_(static_cast<std::size_t>(VIEWS_OF_A_TILE * TILE)),
+          weight_(static_cast<std::size_t>(VIEWS_OF_A_TILE * TILE * taps)) {}
 
     std::int32_t *first(Index view) { return &first_[view * TILE]; }
     const std::int32_t *first(Index view) const { return &first_[view * TILE]; }
@@ -158,36 +203,44 @@ class Footprints {
     std::vector<float> weight_;
 };
 
-// Weights are exactly those of project_strip. What is not seen is sent to the rim of zeros.
-DELTAMU_DISPATCH void see_row(const View &view, const Detector &detector, Index y, Index x0, Index x1, Index place,
+// Weights are those of project_patch, rounded otherwise. What is not seen is sent to the rim of zeros.
+DELTAMU_DISPATCH void see_row(const View &view, const Detector &detector, Index y, Index x0, Index place,
                               Footprints &seen) {
-    const double wide = static_cast<double>(reach(detector)), beyond = static_cast<double>(detector.columns - 1) + wide;
-    const double column_per_length = 1 / detector.pitch, per_step = view.length_per_step();
-    const double voxels_per_column = detector.pitch * per_step;
+    const Index reached = reach(detector);
+    const std::int32_t back = static_cast<std::int32_t>(2 * reached - 1);
+    const double wide = static_cast<double>(reached);
+    // from there on all columns that are reached are in the rim
+    const double before = -wide - 1, beyond = static_cast<double>(detector.columns) + wide - 0.5;
+    const double per_step = view.length_per_step();
+    const float voxels_per_column = static_cast<float>(detector.pitch * per_step);
+    const float length = static_cast<float>(per_step);
+    const double row = static_cast<double>(y), left = static_cast<double>(x0);
+    const double distance = view.marches_y ? view.distance(row, left) : view.distance(left, row);
+    const double at_left = distance / detector.pitch + view.center;
+    const double per_voxel = (view.marches_y ? view.across_weight : view.march_weight) / detector.pitch;
     std::int32_t *first = seen.first(place);
-    double shadow[TILE];
-    for (Index x = x0; x < x1; ++x) {
-        const double along = static_cast<double>(view.marches_y ? y : x), across = static_cast<double>(view.marches_y ? x : y);
-        const double s = view.distance(along, across) * column_per_length + view.center;
-        const bool is_seen = s > -wide && s < beyond;
-        shadow[x - x0] = is_seen ? s : -2 * wide - 1;
-        first[x - x0] = is_seen ? static_cast<std::int32_t>(s + wide) - static_cast<std::int32_t>(2 * wide) + 1
-                                : static_cast<std::int32_t>(-2 * wide);
+    float shadow[TILE];
+    for (std::int32_t x = 0; x < TILE; ++x) {
+        const double s = at_left + per_voxel * static_cast<double>(x);
+        const double later = s > before ? s : before;
+        const double within = later < beyond ? later : beyond;
+        first[x] = static_cast<std::int32_t>(within + wide) - back;
+        shadow[x] = static_cast<float>(within - static_cast<double>(first[x]));
     }
     for (Index tap = 0; tap < seen.taps; ++tap) {
         float *weight = seen.weight(place, tap);
-        for (Index x = 0; x < x1 - x0; ++x) {
-            const double column = static_cast<double>(first[x] + static_cast<std::int32_t>(tap));
-            const double share = 1 - std::fabs(column - shadow[x]) * voxels_per_column;
-            weight[x] = static_cast<float>((share > 0 ? share : 0) * per_step);
+        const float column = static_cast<float>(tap);
+        for (Index x = 0; x < TILE; ++x) {
+            const float share = 1 - std::fabs(column - shadow[x]) * voxels_per_column;
+            weight[x] = (share > 0 ? share : 0) * length;
         }
     }
 }
 
-// Adds the share of `views` views, whose columns lie `stride` apart, to a row of `count` voxels.
-DELTAMU_DISPATCH void gather_row(const Slices *columns, Index stride, Index views, const Footprints &seen, Index count,
-                                 Slices *voxels) {
-    for (Index x = 0; x < count; ++x) {
+// Adds the share of `views` views, whose columns lie `stride` apart, to the voxels x0 to x1 (exclusive) of a row.
+DELTAMU_DISPATCH void gather_row(const Slices *columns, Index stride, Index views, const Footprints &seen, Index x0,
+                                 Index x1, Slices *voxels) {
+    for (Index x = x0; x < x1; ++x) {
         Slices sum = voxels[x];
         for (Index a = 0; a < views; ++a) {
             const Slices *column = columns + a * stride + seen.first(a)[x];
@@ -197,17 +250,40 @@ DELTAMU_DISPATCH void gather_row(const Slices *columns, Index stride, Index view
     }
 }
 
+// The same where a voxel reaches two columns, for two voxels in turn: each sum alone would wait for its last addition.
+DELTAMU_DISPATCH void gather_pairs(const Slices *columns, Index stride, Index views, const Footprints &seen,
+                                   Index pairs, Slices *voxels) {
+    for (Index x = 0; x < 2 * pairs; x += 2) {
+        Slices one = voxels[x], other = voxels[x + 1];
+        const std::int32_t *first = seen.first(0) + x;
+        const float *weight = seen.weight(0, 0) + x;
+        const Slices *view = columns;
+        for (Index a = 0; a < views; ++a, first += TILE, weight += 2 * TILE, view += stride) {
+            const Slices *left = view + first[0], *right = view + first[1];
+            add_scaled(one, left[0], weight[0]);
+            add_scaled(other, right[0], weight[1]);
+            add_scaled(one, left[1], weight[TILE]);
+            add_scaled(other, right[1], weight[TILE + 1]);
+        }
+        voxels[x] = one;
+        voxels[x + 1] = other;
+    }
+}
+
 void backproject_tile(const SliceBlock &sinogram, const std::vector<View> &views, const Detector &detector,
                       SliceBlock &volume, Index y0, Index x0) {
     const Index y1 = std::min(volume.rows(), y0 + TILE), x1 = std::min(volume.columns(), x0 + TILE);
     for (Index y = y0; y < y1; ++y) std::fill(volume.at(y, x0), volume.at(y, x1 - 1) + 1, Slices{});
     const Index count = static_cast<Index>(views.size());
     Footprints seen(2 * reach(detector));
-    for (Index a0 = 0; a0 < count; a0 += VIEWS_AT_A_TIME) {
-        const Index together = std::min(VIEWS_AT_A_TIME, count - a0);
+    const Index paired = seen.taps == 2 ? (x1 - x0) / 2 * 2 : 0;
+    for (Index a0 = 0; a0 < count; a0 += VIEWS_OF_A_TILE) {
+        const Index together = std::min(VIEWS_OF_A_TILE, count - a0);
         for (Index y = y0; y < y1; ++y) {
-            for (Index a = 0; a < together; ++a) see_row(views[a0 + a], detector, y, x0, x1, a, seen);
-            gather_row(sinogram.at(a0, 0), sinogram.stride(), together, seen, x1 - x0, volume.at(y, x0));
+            for (Index a = 0; a < together; ++a) see_row(views[a0 + a], detector, y, x0, a, seen);
+            const Slices *columns = sinogram.at(a0, 0);
+            gather_pairs(columns, sinogram.stride(), together, seen, paired / 2, volume.at(y, x0));
+            gather_row(columns, sinogram.stride(), together, seen, paired, x1 - x0, volume.at(y, x0));
         }
     }
 }
