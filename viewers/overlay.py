@@ -8,7 +8,7 @@ from scipy.ndimage import binary_dilation, map_coordinates
 
 from deltamu.recon.change.registration import Registration, register
 from deltamu.recon.errors import InputError
-from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.geometry import AffineTransform, RigidTransform, read_transform
 from deltamu.recon.report.load import load_report_content
 from deltamu.viewers.coloring import Pixels, colored
 from deltamu.viewers.image_levels import open_levels
@@ -59,14 +59,11 @@ class Overlay:
         """The image that the others are laid over."""
         return self.images[self.content.reference]
 
-    def transform(self, state: str) -> RigidTransform:
+    def transform(self, state: str) -> AffineTransform:
         """Registration of a state as the study found it, about the middle of the reference."""
         known = self.content.summary["registration"][state]
-        middle = self.middle_mm
-        center = tuple(known.get("center_mm") or middle)
-        return RigidTransform(tuple(known["rotation_deg"]), tuple(known["translation_mm"]), center).about(
-            middle
-        )
+        stored = {**known, "center_mm": known.get("center_mm") or self.middle_mm}
+        return read_transform(stored).about(self.middle_mm)
 
     @property
     def middle_mm(self) -> Point:
@@ -75,7 +72,7 @@ class Overlay:
         return z, y, x
 
     def moved_plane(
-        self, state: str, plane: str, point_mm: Point, transform: RigidTransform
+        self, state: str, plane: str, point_mm: Point, transform: AffineTransform
     ) -> NDArray[np.float32]:
         """Values of a state on a plane of the reference, read through a transform; NaN outside."""
         image = self.images[state]
@@ -93,7 +90,7 @@ class Overlay:
         return np.where(inside, values, np.nan).astype(np.float32)
 
     def picture(
-        self, state: str, plane: str, point_mm: Point, transform: RigidTransform, mode: str
+        self, state: str, plane: str, point_mm: Point, transform: AffineTransform, mode: str
     ) -> Pixels:
         """Draw a plane of the reference and the moved state in one of `MODES`."""
         level = self.reference.plane_level()

@@ -1,10 +1,11 @@
 """A motion between parts of two volumes: what only looks at the pellet need not interpolate its housing."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 
-from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.geometry import AffineTransform
 
 Box = tuple[slice, slice]
 # voxels beside a box that a cubic spline still feels: it forgets by 0.27 per voxel
@@ -12,7 +13,7 @@ SPLINE_MARGIN = 16
 
 
 def moved_box(
-    transform: RigidTransform,
+    transform: AffineTransform,
     box: Box,
     rows: tuple[int, int],
     shape: tuple[int, int, int],
@@ -29,11 +30,13 @@ def moved_box(
     return y, x
 
 
-def between_boxes(transform: RigidTransform, box: Box, source: Box, voxel_size_mm: float) -> RigidTransform:
+def between_boxes(transform: AffineTransform, box: Box, source: Box, voxel_size_mm: float) -> AffineTransform:
     """Return the same motion between coordinates that begin at the corners of two boxes."""
     corner, other = (np.array([0.0, *(side.start * voxel_size_mm for side in b)]) for b in (box, source))
     z, y, x = np.array(transform.translation_mm) + corner - other
     cz, cy, cx = np.array(transform.center_mm) - corner
-    return RigidTransform(
-        transform.rotation_deg, (float(z), float(y), float(x)), (float(cz), float(cy), float(cx))
+    return replace(
+        transform,
+        translation_mm=(float(z), float(y), float(x)),
+        center_mm=(float(cz), float(cy), float(cx)),
     )

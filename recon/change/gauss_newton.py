@@ -186,10 +186,10 @@ def newton_step(equations: NormalEquations, motion: Motion, method: Method) -> F
 
 
 def free_directions(held: Float) -> Float:
-    """Orthonormal basis (6, 6 - n) of the displacements that `held` (6, n) leaves free."""
+    """Orthonormal basis (k, k - n) of the k displacements that `held` (k, n) leaves free."""
     if held.shape[1] == 0:
-        return np.eye(6)
-    complete, _ = np.linalg.qr(np.column_stack([held, np.eye(6)]))
+        return np.eye(held.shape[0])
+    complete, _ = np.linalg.qr(np.column_stack([held, np.eye(held.shape[0])]))
     basis: Float = complete[:, held.shape[1] :]
     return basis
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from deltamu.recon.change.resampling import resample
-from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.geometry import AffineTransform
 
 Array = NDArray[np.float32]
 # edge of the square within a slice over which the residue is averaged: noise goes, faces across the axis stay
@@ -16,7 +16,7 @@ AVERAGED_VOXELS = 3
 
 def interpolation_residue(
     volume: Any,
-    transform: RigidTransform,
+    transform: AffineTransform,
     resampled: Array,
     *,
     voxel_size_mm: float,

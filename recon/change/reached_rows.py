@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from deltamu.recon.change.resampling import slab_affine
 from deltamu.recon.errors import InputError
-from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.geometry import AffineTransform
 
 Mask = NDArray[np.bool_]
 HALF_ROW = 0.5
 
 
 def reached_voxels(
-    starved: Sequence[tuple[Mask, RigidTransform]],
+    starved: Sequence[tuple[Mask, AffineTransform]],
     shape: tuple[int, int, int],
     *,
     reach_mm: float,
@@ -30,7 +30,7 @@ def reached_voxels(
 
     Parameters
     ----------
-    starved : sequence of ((row,) bool array, RigidTransform)
+    starved : sequence of ((row,) bool array, AffineTransform)
         Starved detector rows of every state, and its motion (reference to moving coordinates).
     shape : tuple of 3 ints
         Of the reference.

@@ -242,7 +242,7 @@ def _fine_fit(level: Level, motion: Motion, held: Float, limit: int) -> Fit:
     method = replace(method, fit_gain=False)
     motion, iterations = fit.motion, fit.iterations
     for attempt in range(_OFFSET_ROUNDS):
-        near, still = laid_over(level, motion), motion.without_motion()
+        near, still = laid_over(level, motion.affine), motion.without_motion()
         if attempt == 0:
             still = replace(still, gain=matched_gain(near, still, influence_cut(near, still, method)))
         left = _fit_what_is_left(near, still, weights, method)

@@ -36,10 +36,10 @@ class Information:
 
     Attributes
     ----------
-    covariance : (6, 6) array
+    covariance : (k, k) array
         Of the displacements in voxels (a rotation counts by the distance it moves a typical voxel of the
         mask); zero along held directions.
-    open_directions : (6, n) array
+    open_directions : (k, n) array
         Unit vectors that the data do not determine, among those that were free.
     """
 
@@ -57,10 +57,28 @@ def measure_information(
     (the sandwich estimator: White, Econometrica 48, 1980), with what neighbouring cubes share of it, widened where
     few cubes tell a parameter. `spacing` is the size of a voxel of the level, to which sampling is exact.
     """
-    free = free_directions(held)
     scales = motion.scales
-    structure = free.T @ (equations.cross * np.outer(scales, scales)) @ free
-    scores = equations.bundle_scores * scales @ free
+    structure = equations.cross * np.outer(scales, scales)
+    return information_from(structure, equations.bundle_scores * scales, held, spacing=spacing)
+
+
+def information_from(structure: Float, scores: Float, held: Float, *, spacing: float) -> Information:
+    """Work out the information of any displacements, as `measure_information` does.
+
+    Parameters
+    ----------
+    structure : (k, k) array
+        Product of both volumes' gradients along the k displacements.
+    scores : (z, y, x, k) array
+        Sums over cubes of 8 voxels.
+    held : (k, n) array
+        Unit vectors along which nothing moves.
+    spacing : float
+        Size of a voxel of the level, in the unit of the displacements.
+    """
+    free = free_directions(held)
+    structure = free.T @ structure @ free
+    scores = scores @ free
     noise = _score_covariance(scores)
     values, vectors = np.linalg.eigh(structure)
     deviation = np.sqrt(np.einsum("ij,ik,kj->j", vectors, noise, vectors))
@@ -128,8 +146,8 @@ def named_directions(directions: Float) -> Float:
     clean = []
     for direction in directions.T:
         largest = int(np.abs(direction).argmax())
-        clean.append(np.eye(6)[largest] if abs(direction[largest]) > _PURE else direction)
-    return np.array(clean).T.reshape(6, len(clean))
+        clean.append(np.eye(len(direction))[largest] if abs(direction[largest]) > _PURE else direction)
+    return np.array(clean).T.reshape(len(directions), len(clean))
 
 
 def parameter_names(directions: Float) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Differences that range more widely than an edge: taken out of a registration, and what that does to its errors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +29,9 @@ class OffsetInfluence:
 
     Attributes
     ----------
-    structure : (6, 6) array
+    structure : (n, n) array, one row per motion
         Part of the product of both gradients that an offset explains as well as a motion.
-    bundle_scores : (z, y, x, 6) array
+    bundle_scores : (z, y, x, n) array
         Part of the scores of the cubes of 8 voxels that goes to the offsets.
     """
 
@@ -57,7 +58,14 @@ def local_offset(level: Level, motion: Motion, cut: float) -> Array:
     return offset
 
 
-def offset_influence(near: Level, still: Motion, weights: Array, cut: float) -> OffsetInfluence:
+def offset_influence(
+    near: Level,
+    still: Motion,
+    weights: Array,
+    cut: float,
+    *,
+    displace: Callable[[Float], Float] = displacements,
+) -> OffsetInfluence:
     """Work out how the offsets lessen what a fit of volumes that lie over each other knows of the motion.
 
     A shifted edge has a mean, which a local offset takes away: with U its averaging, the fit solves
@@ -74,13 +82,15 @@ def offset_influence(near: Level, still: Motion, weights: Array, cut: float) -> 
         Of the fit, without its influence function.
     cut : float
         Residual at which a voxel loses influence.
+    displace : callable
+        How the n motions displace points (m, 3): (3, n, m); by default the six rigid ones.
     """
     moving = moved(near, still)
     kept = kept_weights(near, still, moving, cut)
     moving *= np.float32(still.gain)
     residual = _where_known(moving + np.float32(still.offset) - near.reference)
     listened = kept * weights
-    moves = _block_moves(near, still)
+    moves = _block_moves(near, still, displace)
     seen = _moved_sums(near, near.reference, listened, moves)
     told = _moved_sums(near, moving, kept, moves)
     norm = np.maximum(_box(_block_sums(kept)), 1e-3 * (_BLOCK * _RANGE_BLOCKS) ** 3)
@@ -91,13 +101,13 @@ def offset_influence(near: Level, still: Motion, weights: Array, cut: float) -> 
     return OffsetInfluence(structure, _bundles(taken * left))
 
 
-def _block_moves(near: Level, still: Motion) -> Float:
-    """Displacement of the middle of every cube by each of the six motions, (component, motion, z, y, x)."""
+def _block_moves(near: Level, still: Motion, displace: Callable[[Float], Float]) -> Float:
+    """Displacement of the middle of every cube by each of the motions, (component, motion, z, y, x)."""
     shape = _block_sums(near.weights).shape
     middle = (still.center - near.reference_origin) / near.spacing
     index = np.moveaxis(np.indices(shape), 0, -1).reshape(-1, 3)
     place = ((index + 0.5) * _BLOCK - 0.5 - middle) * near.spacing
-    return displacements(place).reshape(3, 6, *shape)
+    return displace(place).reshape(3, -1, *shape)
 
 
 def _moved_sums(near: Level, volume: Array, weights: Array, moves: Float) -> Float:

@@ -51,14 +51,14 @@ def structure_weights(level: Level, noise: float) -> Array:
     return np.maximum(weights, 0, out=weights)
 
 
-def laid_over(level: Level, motion: Motion) -> Level:
-    """Resample the moving volume on the reference's grid by a cubic spline.
+def laid_over(level: Level, motion: Float) -> Level:
+    """Resample the moving volume on the reference's grid by a cubic spline, at a motion (3, 4) in full voxels.
 
     What it does not reach has no weight, nor what lies so near to its end that a small motion leads out of it.
     """
     known = np.isfinite(level.moving)
     nz, ny, nx = level.reference.shape
-    affine = level.index_affine(motion.affine)
+    affine = level.index_affine(motion)
     weights = level.weights * _reached(affine, level)
     if known.all():
         moving = warp(level.moving, affine, output_shape=(nz, ny, nx), order=3)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from deltamu.kernels.backend import Cost, array_module
 from deltamu.kernels.warp import spline_coefficients, warp
 from deltamu.recon.errors import InputError
-from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.geometry import AffineTransform
 
 Array = NDArray[np.float32]
 Float = NDArray[np.float64]
@@ -25,7 +25,7 @@ _SPLINE_REACH = 7
 
 def resample(
     volume: Any,
-    transform: RigidTransform,
+    transform: AffineTransform,
     *,
     voxel_size_mm: float,
     reference_shape: tuple[int, int, int] | None = None,
@@ -38,7 +38,7 @@ def resample(
     ----------
     volume : (z, y, x) array, or anything that slices like one
         Only the planes that are needed are read.
-    transform : RigidTransform
+    transform : AffineTransform
         Reference to moving coordinates, as `register` finds it.
     voxel_size_mm : float
         Of both grids.
@@ -89,7 +89,7 @@ def resample_cost(shape: tuple[int, int, int], *, order: int = 3) -> Cost:
 
 def resample_sigma(
     sigma: Any,
-    transform: RigidTransform,
+    transform: AffineTransform,
     *,
     voxel_size_mm: float,
     voxel_autocorrelation: NDArray[np.floating],
@@ -174,7 +174,7 @@ def resampling_variance_factor(
     return factor
 
 
-def slab_affine(transform: RigidTransform, voxel_size_mm: float, first_plane: int) -> Float:
+def slab_affine(transform: AffineTransform, voxel_size_mm: float, first_plane: int) -> Float:
     """(3, 4) map from indices of a slab of the reference to indices of the moving volume."""
     affine = transform.index_affine(voxel_size_mm, voxel_size_mm)
     affine[:, 3] += affine[:, 0] * first_plane

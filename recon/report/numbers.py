@@ -1,6 +1,7 @@
 """Numbers as they stand in a paper: as many digits as the uncertainty allows, a true minus, never "nan"."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 MISSING = "–"
@@ -95,3 +96,23 @@ def _with_exponent(value: float, *, digits: int, signed: bool = False) -> str:
     mantissa, exponent = f"{value:+.{digits - 1}e}".split("e")
     power = str(int(exponent)).replace("-", "⁻").translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"{mantissa if signed else mantissa.lstrip('+')} × 10{power}".replace("-", "−")
+
+
+def scaled(table: Mapping[str, Any], key: str, error_key: str, factor: float, *, signed: bool = False) -> str:
+    """Write a value of a table with its standard error, both in another unit."""
+    return uncertain(times(factor, table.get(key)), times(factor, table.get(error_key)), signed=signed)
+
+
+def times(factor: float, value: Any) -> float | None:
+    """Write a value in another unit; None where there is none."""
+    found = finite(value)
+    return None if found is None else factor * found
+
+
+def word(value: Any) -> str:
+    """Write a count, a word or yes and no."""
+    if value is None:
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}".replace(",", "\u2009") if isinstance(value, int) else str(value)

@@ -13,11 +13,11 @@ from deltamu.recon.report.figures import RenderedFigure, render_figures
 from deltamu.recon.report.headlines import headlines
 from deltamu.recon.report.load import load_report_content
 from deltamu.recon.report.numbers import duration, size
+from deltamu.recon.report.registration_table import registration_table
 from deltamu.recon.report.statements import statements
 from deltamu.recon.report.tables import (
     layers_table,
     regions_table,
-    registration_table,
     results_table,
     states_table,
 )

@@ -116,9 +116,14 @@ def _registration(content: ReportContent) -> Statement:
     micrometres = 1000 * float(content.summary["voxel_size_mm"]) * max(known)
     return Statement(
         "Registration",
-        f"Rigid, on parts that do not change; largest residual {number(max(known), digits=2)} voxel "
+        f"{_model(content)}, on parts that do not change; largest residual {number(max(known), digits=2)} voxel "
         f"({number(micrometres, digits=2)} µm). A shift along the axis makes false change at every face.",
     )
+
+
+def _model(content: ReportContent) -> str:
+    found = (content.summary.get("registration") or {}).values()
+    return "Affine" if any(entry.get("strain") for entry in found) else "Rigid"
 
 
 def _edges(content: ReportContent) -> Statement:

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from deltamu.recon.report.content import ReportContent, Table, change_title, state_title
-from deltamu.recon.report.numbers import MISSING, finite, fixed, number, percent, uncertain
+from deltamu.recon.report.numbers import (
+    MISSING,
+    finite,
+    fixed,
+    number,
+    percent,
+    scaled,
+    uncertain,
+    word,
+)
 from deltamu.recon.report.regions import FALSE_DISCOVERY_RATE, changed_fraction, region_means
 from deltamu.recon.report.sections import cell_frame
 
@@ -40,20 +49,20 @@ def results_table(content: ReportContent) -> TableView:
         ),
         (
             "depth of the peak (µm)",
-            lambda c: _scaled(c, "peak_depth_mm", "peak_depth_standard_error_mm", 1e3),
+            lambda c: scaled(c, "peak_depth_mm", "peak_depth_standard_error_mm", 1e3),
         ),
         (
             "lithium (µmol)",
-            lambda c: _scaled(c, "lithium_mol", "lithium_standard_error_mol", 1e6, signed=True),
+            lambda c: scaled(c, "lithium_mol", "lithium_standard_error_mol", 1e6, signed=True),
         ),
         (
             "charge by imaging (mAh)",
-            lambda c: _scaled(c, "charge_mAh", "charge_standard_error_mAh", 1.0, signed=True),
+            lambda c: scaled(c, "charge_mAh", "charge_standard_error_mAh", 1.0, signed=True),
         ),
         ("charge by the cycler (mAh)", lambda c: number(c.get("charge_cycled_mAh"), digits=4, signed=True)),
         (
             "imaged / cycled charge (%)",
-            lambda c: _scaled(c, "charge_closure", "charge_closure_standard_error", 100.0),
+            lambda c: scaled(c, "charge_closure", "charge_closure_standard_error", 100.0),
         ),
         ("noise floor, rms (cm⁻¹)", lambda c: number(c.get("noise_floor"), digits=2)),
         (f"mean Δµ of the whole {layer}, edges included (cm⁻¹)", lambda c: _uneroded_mean(c)),
@@ -133,67 +142,12 @@ def states_table(content: ReportContent) -> TableView:
     return TableView("States", columns, rows, note)
 
 
-def registration_table(content: ReportContent) -> TableView:
-    """One column per registered state: the motion that was found and what is left of it."""
-    voxel_um = 1000 * float(content.summary["voxel_size_mm"])
-    found: Table = content.summary["registration"]
-    details: Table = content.diagnostics.get("registration") or {}
-    axes = tuple(enumerate("zyx"))
-    lines: list[tuple[str, Any]] = [
-        (f"translation along {axis} (µm)", lambda r, i=i: _component(r, "translation", "mm", i, 1e3))
-        for i, axis in axes
-    ]
-    lines += [
-        (f"rotation about {axis} (°)", lambda r, i=i: _component(r, "rotation", "deg", i, 1.0))
-        for i, axis in axes
-    ]
-    lines += [
-        ("residual (voxel)", lambda r: number(r.get("residual_voxel"), digits=2)),
-        ("residual (µm)", lambda r: number(_times(voxel_um, r.get("residual_voxel")), digits=2)),
-        ("iterations", lambda r: _word(r.get("iterations"))),
-        ("converged", lambda r: _word(r.get("converged"))),
-        ("rms on parts without change (σ)", lambda r: number(r.get("residual_rms_sigma"), digits=3)),
-        ("backwards, largest difference (voxel)", lambda r: _self_check(r, "inverse")),
-        ("two halves, largest difference (voxel)", lambda r: _self_check(r, "halves")),
-        ("edge residue, near face (cm⁻¹)", lambda r: _edge_residue(r, "near", "peak_per_cm")),
-        ("edge residue, near face (mAh/cm²)", lambda r: _edge_residue(r, "near", "areal_mAh_cm2")),
-        ("edge residue, far face (cm⁻¹)", lambda r: _edge_residue(r, "far", "peak_per_cm")),
-        ("edge residue, far face (mAh/cm²)", lambda r: _edge_residue(r, "far", "areal_mAh_cm2")),
-        ("edge residue, whole layer (mAh/cm²)", lambda r: _edge_residue(r, "layer_areal_mAh_cm2")),
-    ]
-    entries = [{**(details.get(state) or {}), **found[state]} for state in content.moving_states]
-    rows = tuple((name, *(write(entry) for entry in entries)) for name, write in lines)
-    return TableView(
-        f"Registration to {state_title(content.reference)}",
-        ("quantity", *(state_title(state) for state in content.moving_states)),
-        tuple(row for row in rows if any(cell != MISSING for cell in row[1:])),
-        "Motion of the middle of the grid and rotation about it; ± one standard error where it is known. Backwards: "
-        "registered again with both volumes' roles changed. Two halves: of the mask, in interleaved cubes; ± what their "
-        "stated errors explain. Edge residue: the false change that a shift by one standard error along the axis leaves.",
-    )
-
-
-def _self_check(registration: Table, name: str) -> str:
-    found = (registration.get("self_check") or {}).get(name) or {}
-    if finite(found.get("max_voxel")) is None:
-        return MISSING
-    said = uncertain(found["max_voxel"], found.get("deviation_voxel"))
-    return said if found.get("agree") else f"{said}: disagrees"
-
-
-def _edge_residue(registration: Table, *keys: str) -> str:
-    found: Any = registration.get("edge_residue") or {}
-    for key in keys:
-        found = (found or {}).get(key)
-    return number(found, digits=2)
-
-
 def layers_table(content: ReportContent) -> TableView:
     """One row per layer: thickness and shape of its faces."""
     rows = tuple(
         (
             name.replace("_", " "),
-            _scaled(layer, "thickness_mm", "thickness_standard_error_mm", 1e3),
+            scaled(layer, "thickness_mm", "thickness_standard_error_mm", 1e3),
             uncertain(layer.get("tilt_deg"), layer.get("tilt_standard_error_deg")),
             uncertain(layer.get("bow_um"), layer.get("bow_standard_error_um")),
             fixed(layer.get("radius_mm"), 3),
@@ -210,7 +164,7 @@ def _state_row(state: str, found: Table) -> tuple[str, ...]:
         return (state_title(state), MISSING, source, *([MISSING] * 6))
     return (
         state_title(state),
-        _word(found["projections"]),
+        word(found["projections"]),
         _angles(found.get("angles_deg") or {}),
         _center(found),
         uncertain(found.get("tilt_deg"), found.get("tilt_error_deg"), signed=True),
@@ -218,7 +172,7 @@ def _state_row(state: str, found: Table) -> tuple[str, ...]:
         percent(found.get("spots_fraction")),
         percent(found.get("starved_fraction")),
         {"flats": "repeated flats", "views": "subsets of views"}.get(
-            str(found.get("noise_origin")), _word(found.get("noise_origin"))
+            str(found.get("noise_origin")), word(found.get("noise_origin"))
         ),
     )
 
@@ -234,38 +188,10 @@ def _center(found: Table) -> str:
     return fixed(center, 2) if spread is None else f"{fixed(center, 2)} ± {fixed(spread, 2)}"
 
 
-def _component(registration: Table, motion: str, unit: str, index: int, factor: float) -> str:
-    """Write one component of a translation or rotation with its standard error."""
-    values = registration.get(f"{motion}_{unit}") or (None,) * 3
-    errors = registration.get(f"{motion}_standard_error_{unit}") or (None,) * 3
-    value, error = _times(factor, values[index]), _times(factor, errors[index])
-    if error is None:
-        return fixed(value, 1 if unit == "mm" else 4, signed=True)
-    return uncertain(value, error, signed=True)
-
-
-def _scaled(table: Table, key: str, error_key: str, factor: float, *, signed: bool = False) -> str:
-    return uncertain(_times(factor, table.get(key)), _times(factor, table.get(error_key)), signed=signed)
-
-
-def _times(factor: float, value: Any) -> float | None:
-    found = finite(value)
-    return None if found is None else factor * found
-
-
 def _uneroded_mean(change: Table) -> str:
     whole = change.get("uneroded") or {}
     return uncertain(whole.get("mean_delta_mu"), whole.get("standard_error"), signed=True)
 
 
 def _uneroded_charge(change: Table) -> str:
-    return _scaled(change.get("uneroded") or {}, "charge_mAh", "charge_standard_error_mAh", 1.0, signed=True)
-
-
-def _word(value: Any) -> str:
-    """Write a count, a word or yes and no."""
-    if value is None:
-        return MISSING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:,}".replace(",", "\u2009") if isinstance(value, int) else str(value)
+    return scaled(change.get("uneroded") or {}, "charge_mAh", "charge_standard_error_mAh", 1.0, signed=True)

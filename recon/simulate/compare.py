@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.recon.errors import InputError
-from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.geometry import AffineTransform, RigidTransform
 from deltamu.recon.simulate.truth import Truth
 
 Array = NDArray[np.float32]
@@ -41,7 +41,7 @@ class RegistrationErrors:
         return {"max_error_voxel": self.max_error_voxel, "axial_error_voxel": self.axial_error_voxel}
 
 
-def registration_error(truth: Truth, transform: RigidTransform, state: str) -> RegistrationErrors:
+def registration_error(truth: Truth, transform: AffineTransform, state: str) -> RegistrationErrors:
     """Compare a motion from the reference scan to the scan of a state with the true one.
 
     Raises

@@ -19,6 +19,7 @@ from deltamu.recon.study.depth_profiles import MeasuredChange, measure_changes
 from deltamu.recon.study.flattened_change import flatten_changes
 from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.registering import register_states
+from deltamu.recon.study.registering_affine import STRETCH_FACTS
 from deltamu.recon.study.registration_edges import edge_residues
 from deltamu.recon.study.registration_residual import write_residuals
 from deltamu.recon.study.resolution import measure_resolution
@@ -109,9 +110,13 @@ def _collect(
 
 
 def _registration(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Motion of the reference's middle, with the uncertainties of the six parameters."""
+    """Motion of the reference's middle, with the uncertainties of its parameters."""
     uncertainty = facts["uncertainty"]
+    stretch = {key: facts[key] for key in STRETCH_FACTS if key in facts}
+    if stretch:
+        stretch["strain"] = facts["transform"]["strain"]
     return {
+        **stretch,
         "translation_mm": facts["transform"]["translation_mm"],
         "rotation_deg": facts["transform"]["rotation_deg"],
         "center_mm": facts["transform"]["center_mm"],

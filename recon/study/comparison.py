@@ -13,7 +13,7 @@ from deltamu.recon.change.layers import find_layers
 from deltamu.recon.change.resampling import resample, resample_sigma
 from deltamu.recon.change.stack import find_stack
 from deltamu.recon.errors import InputError
-from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.geometry import AffineTransform, read_transform
 from deltamu.recon.solvers.noise import voxel_autocorrelation
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.from_scans import ScannedState
@@ -37,13 +37,13 @@ class Registered:
 
     Attributes
     ----------
-    transforms : mapping of state to RigidTransform
+    transforms : mapping of state to AffineTransform
         Reference to moving coordinates; the reference itself is not in it.
     facts : mapping of state to what the registration left in the journal
     hashes : mapping of state to the hash of its registered image
     """
 
-    transforms: Mapping[str, RigidTransform]
+    transforms: Mapping[str, AffineTransform]
     facts: Mapping[str, Mapping[str, Any]]
     hashes: Mapping[str, str]
 
@@ -135,12 +135,9 @@ def locate_layers(context: RunContext, stack: LayerStack, registered: Registered
     return found
 
 
-def transform_from_facts(facts: Mapping[str, Any]) -> RigidTransform:
+def transform_from_facts(facts: Mapping[str, Any]) -> AffineTransform:
     """Read a registration back from the journal."""
-    stored = facts["transform"]
-    return RigidTransform(
-        tuple(stored["rotation_deg"]), tuple(stored["translation_mm"]), tuple(stored["center_mm"])
-    )
+    return read_transform(facts["transform"])
 
 
 def _autocorrelation(context: RunContext, state: ScannedState | None) -> NDArray[np.floating[Any]]:
@@ -158,7 +155,7 @@ def _autocorrelation(context: RunContext, state: ScannedState | None) -> NDArray
 def _resample_state(
     context: RunContext,
     state: str,
-    transform: RigidTransform,
+    transform: AffineTransform,
     correlation: NDArray[np.floating[Any]],
     settings: str,
 ) -> None:

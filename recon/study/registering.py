@@ -21,6 +21,7 @@ from deltamu.recon.study.comparison import compared_states, layer_settings
 from deltamu.recon.study.from_scans import as_json
 from deltamu.recon.study.held_parts import HeldParts
 from deltamu.recon.study.journal import settings_hash
+from deltamu.recon.study.registering_affine import refine, stretch_facts, stretch_warnings
 from deltamu.recon.study.run_context import RunContext, Slabs
 from deltamu.recon.volumes.open import open_image
 from deltamu.recon.volumes.volume import Volume
@@ -67,9 +68,15 @@ def _align(context: RunContext, state: str, masks: HeldParts) -> dict[str, Any]:
         # half resolution places a surface only to a tenth of a voxel: too little along the axis
         stop_level=0,
     )
-    check = _self_check(context, reference, moving, found, masks)
+    rigid = context.study.registration.model == "rigid"
+    check = _self_check(context, reference, moving, found, masks) if rigid else None
     found, housing, warnings = _with_housing(reference, moving, state, found, masks)
     facts = _registration_facts(found)
+    if not rigid:
+        self_check = context.study.registration.self_check
+        affine, check = refine(reference, moving, found, masks, self_check=self_check)
+        facts |= stretch_facts(affine, masks)
+        warnings += stretch_warnings(state, affine)
     facts["warnings"] = [*_registration_warnings(state, found), *warnings, *_check_warnings(state, check)]
     facts["self_check"] = None if check is None else as_json(_check_facts(check))
     facts["mask"] = list(masks.names)

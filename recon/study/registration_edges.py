@@ -12,6 +12,7 @@ from deltamu.recon.materials.lithium import charge_per_attenuation
 from deltamu.recon.study.comparison import Registered, layer_settings, state_image
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.subtraction import resolution_mm
+from deltamu.recon.study.systematics import axial_error_mm
 from deltamu.recon.volumes.volume import Volume
 
 # the levels beside a face are read this many widths of the blur away from it, in the inner half of the pellet
@@ -27,9 +28,8 @@ def edge_residues(
     None where the registration leaves the position along the axis open.
     """
     return {
-        state: None if not sigma else _of_state(context, stack, state, float(sigma))
+        state: _of_state(context, stack, state, sigma) if (sigma := axial_error_mm(facts)) else None
         for state, facts in registered.facts.items()
-        for sigma in [facts["uncertainty"].get("translation_z")]
     }
 
 

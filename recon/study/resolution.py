@@ -10,7 +10,7 @@ from deltamu.recon.change.edge_response import EdgeResponse, rim_response, surfa
 from deltamu.recon.change.layer_stack import LayerStack
 from deltamu.recon.change.shell_correlation import fourier_shell_correlation
 from deltamu.recon.errors import InputError
-from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.geometry import AffineTransform, RigidTransform
 from deltamu.recon.study.back_projecting import back_project, read_seen_rows
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.comparison import Registered, layer_settings, state_image
@@ -88,7 +88,7 @@ def _or_none(measure: Any) -> EdgeResponse | None:
 
 
 def _shell_facts(
-    context: RunContext, scan: ScannedState, stack: LayerStack, transform: RigidTransform
+    context: RunContext, scan: ScannedState, stack: LayerStack, transform: AffineTransform
 ) -> dict[str, float | None]:
     """Shell correlation of the reconstructions from the even and from the odd views, in a box of the cell."""
     rows, y, x = _box(context, scan, stack, transform)
@@ -111,7 +111,7 @@ def _shell_facts(
 
 
 def _box(
-    context: RunContext, scan: ScannedState, stack: LayerStack, transform: RigidTransform
+    context: RunContext, scan: ScannedState, stack: LayerStack, transform: AffineTransform
 ) -> tuple[slice, slice, slice]:
     """Rows about the cathode that are not starved, and columns that hold the rim, on the grid of the state."""
     voxel, cathode = stack.voxel_size_mm, stack[layer_settings(context).cathode]

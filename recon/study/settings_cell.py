@@ -68,7 +68,17 @@ class RegistrationSettings(Section):
     correct_scale: bool = False
     # how agreement is measured; mutual information for states of two kinds, such as neutrons and X-rays
     metric: Literal["squared-difference", "mutual-information"] = "squared-difference"
+    # whether the body may also stretch and shear; a state that swells as a whole, or another magnification
+    model: Literal["rigid", "affine"] = "rigid"
     # register backwards and from two halves of the mask as well, and say where they disagree
     self_check: bool = True
     # state: translation (z, y, x) in mm, rotation (z, y, x) in degrees about the middle of the reference
     start: dict[str, tuple[Finite, Finite, Finite, Finite, Finite, Finite]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_scale_of_values(self) -> "RegistrationSettings":
+        if self.model == "affine" and self.metric == "mutual-information":
+            raise ValueError(
+                "model = 'affine' compares values and goes with metric = 'squared-difference' only; leave one out"
+            )
+        return self

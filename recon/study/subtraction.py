@@ -11,7 +11,7 @@ from deltamu.recon.change.difference import Change, difference
 from deltamu.recon.change.layer_stack import LayerStack
 from deltamu.recon.change.reached_rows import reached_voxels
 from deltamu.recon.change.scales import ScaleComparison, same_scale
-from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.geometry import AffineTransform, RigidTransform
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.comparison import Registered, state_image
 from deltamu.recon.study.from_scans import ScannedState, starved_rows
@@ -23,7 +23,7 @@ from deltamu.recon.volumes.image import finish_image
 
 Array = NDArray[np.float32]
 # starved rows of each state and its motion
-Starved = Sequence[tuple[NDArray[np.bool_], RigidTransform]]
+Starved = Sequence[tuple[NDArray[np.bool_], AffineTransform]]
 # blur is felt this many widths (FWHM) away
 REACH_FWHM = 2.0
 

@@ -1,7 +1,8 @@
 """What may be wrong with means over bins apart from noise: registration, interpolation, depth and blur."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,11 +110,12 @@ def _blurred_again(plan: ProfilePlan, mean: Float) -> Float:
     return np.asarray(blurred - mean, np.float64)
 
 
+def axial_error_mm(facts: Mapping[str, Any]) -> float:
+    """Standard error of the position of the layers along the axis, with that of a stretch where there is one."""
+    return float(facts.get("axial_standard_error_mm") or facts["uncertainty"].get("translation_z") or 0.0)
+
+
 def _shift_sigma_mm(registered: Registered, states: Sequence[str]) -> float:
     """Standard deviation of the displacement along the axis, of both states together."""
-    sigmas = [
-        registered.facts[s]["uncertainty"].get("translation_z") or 0.0
-        for s in states
-        if s in registered.facts
-    ]
+    sigmas = [axial_error_mm(registered.facts[s]) for s in states if s in registered.facts]
     return float(np.sqrt(np.sum(np.square(sigmas))))

@@ -170,6 +170,9 @@ def _registration(draft: StudyDraft) -> str:
         "# correct_scale = true          # bring states onto the scale of the reference by gain and offset of these parts"
     )
     lines.append('# metric = "mutual-information"   # for states of two kinds, such as neutrons and X-rays')
+    lines.append(
+        '# model = "affine"                # the body may also stretch and shear; reported with errors'
+    )
     moving = [name for name in draft.states if name != draft.reference]
     if moving:
         lines.append(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltamu.recon.change.scores import score_statistics
-from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.geometry import read_transform
 from deltamu.recon.simulate.compare import change_errors, registration_error
 from deltamu.recon.simulate.truth import Truth, read_truth
 from deltamu.recon.study.results import finite_or_null
@@ -35,18 +35,12 @@ def truth_section(output: Path, truth_folder: Path, summary: Mapping[str, Any]) 
             for name, state in summary["states"].items()
         },
         "registration": {
-            name: registration_error(truth, _transform(found), name).as_dict()
+            name: registration_error(truth, read_transform(found), name).as_dict()
             for name, found in summary["registration"].items()
         },
         "changes": {change: _change(output, truth, change, summary) for change in summary["changes"]},
     }
     return finite_or_null(section)  # type: ignore[no-any-return]
-
-
-def _transform(found: Mapping[str, Any]) -> RigidTransform:
-    return RigidTransform(
-        tuple(found["rotation_deg"]), tuple(found["translation_mm"]), tuple(found["center_mm"])
-    )
 
 
 def _change(output: Path, truth: Truth, change: str, summary: Mapping[str, Any]) -> dict[str, Any]:

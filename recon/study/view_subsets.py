@@ -15,7 +15,7 @@ from deltamu.recon.change.profile_plan import ProfilePlan
 from deltamu.recon.change.profile_sums import slab_sums
 from deltamu.recon.change.regions import RegionLayout, region_means, region_slab_sums
 from deltamu.recon.change.resampling import REACH_PLANES, resample
-from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.geometry import AffineTransform
 from deltamu.recon.study.back_projecting import back_project, read_seen_rows
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.comparison import INTERPOLATION_ORDER, Registered
@@ -134,7 +134,7 @@ def layer_rows(plan: ProfilePlan) -> tuple[int, int]:
 def _compute(
     context: RunContext,
     state: ScannedState,
-    transform: RigidTransform | None,
+    transform: AffineTransform | None,
     plans: Sequence[ProfilePlan],
     layout: RegionLayout,
 ) -> SubsetMeans:
@@ -164,7 +164,7 @@ def _compute(
 def _on_reference(
     context: RunContext,
     state: ScannedState,
-    transform: RigidTransform,
+    transform: AffineTransform,
     part: Array,
     first: int,
     rows: tuple[int, int],
@@ -189,7 +189,7 @@ def _on_reference(
     return found
 
 
-def moving_rows(context: RunContext, transform: RigidTransform, rows: tuple[int, int]) -> tuple[int, int]:
+def moving_rows(context: RunContext, transform: AffineTransform, rows: tuple[int, int]) -> tuple[int, int]:
     """Rows of a moving state that rows of the reference are interpolated from."""
     grid = context.plan.state(context.study.reference)
     _, ny, nx = grid.volume

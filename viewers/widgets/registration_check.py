@@ -1,5 +1,6 @@
 """Widget: a registration judged by eye, moved by hand, and taken as the start of the next one."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from deltamu.recon.errors import DeltamuError
-from deltamu.recon.geometry import RigidTransform
+from deltamu.recon.geometry import NO_STRAIN, AffineTransform, RigidTransform
 from deltamu.recon.report.content import state_title
 from deltamu.viewers.overlay import MODES, Overlay
 from deltamu.viewers.planes import PLANES
@@ -36,6 +37,9 @@ BLINK_MS = 500
 
 class RegistrationCheck(StudyWidget):
     """Overlays of the reference and a state, with the six parameters of the rigid motion.
+
+    A state that was registered with its stretch is shown with it; the boxes, and what is registered from them or
+    accepted, are the rigid part.
 
     Attributes
     ----------
@@ -73,18 +77,24 @@ class RegistrationCheck(StudyWidget):
         return str(self.state_box.currentData())
 
     @property
-    def transform(self) -> RigidTransform:
-        """The motion that the six boxes hold."""
+    def transform(self) -> AffineTransform:
+        """The motion that the six boxes hold, after the stretch that the study found."""
         assert self.overlay is not None
         tz, ty, tx, rz, ry, rx = (box.value() for box in self.boxes)
-        return RigidTransform((rz, ry, rx), (tz, ty, tx), self.overlay.middle_mm)
+        found = self.overlay.transform(self.state)
+        return replace(found, rotation_deg=(rz, ry, rx), translation_mm=(tz, ty, tx))
 
     def show_found(self) -> None:
         """Go back to the registration of the study."""
         if self.overlay is not None:
-            self.set_transform(self.overlay.transform(self.state))
+            found = self.overlay.transform(self.state)
+            self.set_transform(found)
+            stretched = found.strain != NO_STRAIN
+            self.note.setText(
+                "shown with the stretch of the study; the boxes are the rigid part" if stretched else ""
+            )
 
-    def set_transform(self, transform: RigidTransform) -> None:
+    def set_transform(self, transform: AffineTransform) -> None:
         """Fill the six boxes and draw."""
         for box, value in zip(self.boxes, (*transform.translation_mm, *transform.rotation_deg), strict=True):
             box.blockSignals(True)
@@ -108,7 +118,7 @@ class RegistrationCheck(StudyWidget):
         if self.overlay is None or self.worker is not None:
             return
         self.note.setText("registering …")
-        self.worker = create_worker(self._register, self.overlay, self.state, self.transform)
+        self.worker = create_worker(self._register, self.overlay, self.state, self.transform.rigid())
         self.worker.returned.connect(self._registered)
         self.worker.start()
 
