@@ -73,7 +73,7 @@ def resample(
 
 
 def resample_cost(shape: tuple[int, int, int], *, order: int = 3) -> Cost:
-    """Working memory of `resample`, followed by `resample_sigma`, with both results, per plane of the result.
+    """Working memory of `resample` beside `resample_sigma`, with both results, per plane of the result.
 
     Planes of the input are those of the result and what interpolation reaches beyond them where the volumes are
     tilted against each other by half a degree at most.
@@ -83,8 +83,8 @@ def resample_cost(shape: tuple[int, int, int], *, order: int = 3) -> Cost:
     reached = min(2 * REACH_PLANES[order] + tilted, shape[0])
     # the values and the coefficients of the spline
     reading = 2 if order == 3 else 1
-    # the variance takes as many, and the factors of interpolation a slab
-    return Cost((3 + reading) * plane, reading * reached * plane)
+    # the variance that is read, and the factors of interpolation
+    return Cost((4 + reading) * plane, (reading + 1) * reached * plane)
 
 
 def resample_sigma(

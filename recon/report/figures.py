@@ -1,6 +1,6 @@
 """Which figures a study has, in the order in which they are shown."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,6 @@ from deltamu.recon.report import (
     figure_resolution,
     figure_states,
 )
-from deltamu.recon.report.canvas import figure_style, image_bytes
 from deltamu.recon.report.content import ReportContent
 
 if TYPE_CHECKING:
@@ -43,25 +42,6 @@ class FigureKind:
     draw: "Callable[[ReportContent], Figure]"
     describe: Callable[[ReportContent], str]
     possible: Callable[[ReportContent], bool]
-
-
-@dataclass(frozen=True)
-class RenderedFigure:
-    """A figure as it stands on the page."""
-
-    name: str
-    title: str
-    caption: str
-    png: bytes
-
-
-def render_figures(content: ReportContent) -> Iterator[RenderedFigure]:
-    """Draw every figure that the study has, one at a time."""
-    for kind in FIGURES:
-        if kind.possible(content):
-            with figure_style():
-                png = image_bytes(kind.draw(content))
-            yield RenderedFigure(kind.name, kind.title, kind.describe(content), png)
 
 
 def _has_profiles(content: ReportContent) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 
 from deltamu.recon.atomic import write_bytes, write_text
 from deltamu.recon.report.content import ReportContent
+from deltamu.recon.report.drawing import RenderedFigure, render_figures
 from deltamu.recon.report.evidence_tables import evidence_tables
-from deltamu.recon.report.figures import RenderedFigure, render_figures
 from deltamu.recon.report.headlines import headlines
 from deltamu.recon.report.load import load_report_content
 from deltamu.recon.report.numbers import duration, size

@@ -1,6 +1,7 @@
 """The states on one grid: stack, resampling, layers, changes."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,11 +172,18 @@ def _resample_state(
 
         def compute(slab: int = slab) -> tuple[Slabs, Mapping[str, Any]]:
             rows = (slab * images[0].slab, min((slab + 1) * images[0].slab, grid.volume[0]))
-            attenuation = resample(sources[0], transform, z_range=rows, **common)
-            sigma = resample_sigma(
-                sources[1], transform, z_range=rows, voxel_autocorrelation=correlation, **common
-            )
-            residue = interpolation_residue(sources[0], transform, attenuation, z_range=rows, **place)
+            with ThreadPoolExecutor(1) as beside:
+                noise = beside.submit(
+                    resample_sigma,
+                    sources[1],
+                    transform,
+                    z_range=rows,
+                    voxel_autocorrelation=correlation,
+                    **common,
+                )
+                attenuation = resample(sources[0], transform, z_range=rows, **common)
+                residue = interpolation_residue(sources[0], transform, attenuation, z_range=rows, **place)
+                sigma = noise.result()
             np.hypot(sigma, residue, out=sigma)
             return [(images[0], attenuation), (images[1], sigma)], {}
 

@@ -78,7 +78,16 @@ def _registering(sizes: StudySizes) -> int:
     # the mask as the moving state shows it, for the registration backwards
     turned = reference.plane_bytes * reference.volume[0] if sizes.study.registration.self_check else 0
     mask = (rows, sizes.pellet_columns, sizes.pellet_columns)
-    return turned + register_cost(reference.volume, mask_shape=mask)
+    return turned + register_cost(reference.volume, mask_shape=mask) + _housing(sizes)
+
+
+def _housing(sizes: StudySizes) -> int:
+    """The housing, at half resolution, beside the self-check."""
+    settings = sizes.study.registration
+    if settings.housing_radius_mm is None or not settings.self_check:
+        return 0
+    nz, ny, nx = (n // 2 for n in sizes.reference.volume)
+    return register_cost((nz, ny, nx))
 
 
 def _resampling(sizes: StudySizes) -> int:

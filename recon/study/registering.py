@@ -1,6 +1,7 @@
 """Each state laid over the reference, on the parts without change; what is said about it."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -69,8 +70,11 @@ def _align(context: RunContext, state: str, masks: HeldParts) -> dict[str, Any]:
         stop_level=0,
     )
     rigid = context.study.registration.model == "rigid"
-    check = _self_check(context, reference, moving, found, masks) if rigid else None
-    found, housing, warnings = _with_housing(reference, moving, state, found, masks)
+    # neither needs the other, and much of each runs on one core
+    with ThreadPoolExecutor(1) as beside:
+        checked = beside.submit(_self_check, context, reference, moving, found, masks) if rigid else None
+        found, housing, warnings = _with_housing(reference, moving, state, found, masks)
+        check = checked.result() if checked else None
     facts = _registration_facts(found)
     if not rigid:
         self_check = context.study.registration.self_check
