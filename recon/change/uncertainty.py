@@ -172,6 +172,8 @@ def profile_with_errors(
     moving_attenuation: Float | None = None,
     shift_sigma_mm: float = 0.0,
     interpolation_shift: Float | None = None,
+    noise_variance: Float | None = None,
+    layer_noise_variance: float | None = None,
 ) -> DepthProfile:
     """Depth profile with standard errors from the views, the open beam, the registration and the interpolation.
 
@@ -185,6 +187,9 @@ def profile_with_errors(
         Standard deviation of the displacement along the axis that registration leaves.
     interpolation_shift : (bin,) array, optional
         How another interpolation would change the means of the bins, cm⁻¹.
+    noise_variance, layer_noise_variance : (bin,) array and float, optional
+        Exact variances from counting and open beam, of the bins and of the mean over the eroded ones; they take
+        the place of the scatter between subsets.
     """
     for noise in states:
         if noise.subset_means.shape[1] != plan.bins:
@@ -192,15 +197,13 @@ def profile_with_errors(
                 f"subset_means: found {noise.subset_means.shape[1]} bins, the plan has {plan.bins}"
             )
     naive = profile_from_sums(plan, sums)
-    variance = sum(
-        (subset_bin_variance(noise.subset_means, naive.standard_error**2) for noise in states),
-        start=np.zeros(plan.bins),
-    )
-    for index in np.flatnonzero(sums.count):
-        readout = np.eye(plan.bins)[index]
-        variance[index] += sum(open_beam_readout_variance(sums, readout, noise) for noise in states)
     layer = bin_weights(sums, plan.eroded)
-    layer_error = readout_standard_error(sums, layer, states) if layer.any() else float("nan")
+    if noise_variance is None:
+        variance = _subset_noise(plan, sums, states, naive.standard_error**2)
+        layer_error = readout_standard_error(sums, layer, states) if layer.any() else float("nan")
+    else:
+        variance = np.where(sums.count > 0, noise_variance, np.nan)
+        layer_error = float("nan" if layer_noise_variance is None else np.sqrt(layer_noise_variance))
     systematic = np.zeros(plan.bins)
     if moving_attenuation is not None and shift_sigma_mm > 0:
         systematic = shift_sigma_mm * np.abs(np.gradient(moving_attenuation, plan.depth_mm))
@@ -217,3 +220,16 @@ def profile_with_errors(
         systematic_error=systematic if systematic.any() else None,
         error_kind="views",
     )
+
+
+def _subset_noise(
+    plan: ProfilePlan, sums: ProfileSums, states: Sequence[StateNoise], independent: Float
+) -> Float:
+    """Variance of every bin from subsets of the views and the open beam."""
+    variance = sum(
+        (subset_bin_variance(noise.subset_means, independent) for noise in states), start=np.zeros(plan.bins)
+    )
+    for index in np.flatnonzero(sums.count):
+        readout = np.eye(plan.bins)[index]
+        variance[index] += sum(open_beam_readout_variance(sums, readout, noise) for noise in states)
+    return variance

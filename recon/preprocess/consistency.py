@@ -52,3 +52,26 @@ def moment_consistency(view_means: NDArray[np.floating]) -> MomentReport:
     excess = means - middle
     spread = 1.4826 * float(np.median(np.abs(excess)))
     return MomentReport(excess, 100 * spread / abs(middle) if middle else float("inf"))
+
+
+def moment_drift(view_means: NDArray[np.floating]) -> tuple[float, float]:
+    """How much more the last tenth of the views attenuates than the first, of the median.
+
+    Parameters
+    ----------
+    view_means : (angle,) array
+        As for `moment_consistency`, in the order in which they were taken.
+
+    Returns
+    -------
+    drift_percent, standard_error_percent : float
+        The error from the scatter between neighbouring views, which a drift leaves alone.
+    """
+    moment_consistency(view_means)
+    means = np.asarray(view_means, np.float64)
+    part = max(means.size // 10, 1)
+    middle = abs(float(np.median(means))) or float("inf")
+    drift = float(means[-part:].mean() - means[:part].mean())
+    steps = np.diff(means)
+    scatter = 1.4826 * float(np.median(np.abs(steps - np.median(steps)))) / np.sqrt(2)
+    return 100 * drift / middle, float(100 * scatter * np.sqrt(2 / part) / middle)

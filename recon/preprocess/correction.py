@@ -254,7 +254,12 @@ def clean_transmission(raw: NDArray[np.generic], correction: Correction) -> tupl
 
 
 def line_integral_variance(
-    line_integrals: Float32, dose: NDArray[np.floating], correction: Correction, *, rows: slice = slice(None)
+    line_integrals: Float32,
+    dose: NDArray[np.floating],
+    correction: Correction,
+    *,
+    rows: slice = slice(None),
+    views: NDArray[np.integer] | None = None,
 ) -> Float32:
     """Counting variance of each view's line integrals, large-area limit.
 
@@ -269,11 +274,14 @@ def line_integral_variance(
     correction : Correction
     rows : slice
         Detector rows that `line_integrals` holds.
+    views : (angle,) int array, optional
+        Which views of the scan they are; the first ones by default.
     """
     xp, correction = array_module(line_integrals), correction.beside(line_integrals)
     result: Float32 = xp.empty(line_integrals.shape, np.float32)
     beam, noise = correction.flat[rows], correction.noise
     open_ = _rows_of(correction.open_background, rows)
+    numbers = range(len(line_integrals)) if views is None else views
     for view, (depth, strength) in enumerate(zip(line_integrals, dose, strict=True)):
         signal = np.exp(-xp.asarray(depth, np.float32)) * beam
         signal *= np.float32(strength) * (1 - open_)
@@ -281,7 +289,7 @@ def line_integral_variance(
         np.multiply(inverse, np.float32(noise.adu_per_count), out=result[view])
         unseen = xp.full((1, 1), noise.read_variance, np.float32)
         if correction.background is not None:
-            behind = _rows_of(correction.background_of(view), rows)
+            behind = _rows_of(correction.background_of(int(numbers[view])), rows)
             unseen = unseen + behind * beam * np.float32(strength * noise.adu_per_count)
         if np.any(unseen):
             result[view] += unseen * inverse * inverse

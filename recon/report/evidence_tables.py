@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deltamu.recon.report.content import ReportContent, Table, change_title, state_title
+from deltamu.recon.report.counting_table import counting_table
 from deltamu.recon.report.numbers import MISSING, finite, number, percent, uncertain
 from deltamu.recon.report.tables import TableView
 
@@ -12,6 +13,7 @@ def evidence_tables(content: ReportContent) -> tuple[TableView, ...]:
     """All of them that this study has numbers for."""
     views = (
         budget_table(content),
+        counting_table(content),
         balance_table(content),
         swelling_table(content),
         shape_table(content),

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from deltamu.recon.report.content import ReportContent, Table, state_title
+from deltamu.recon.report.counting_table import counting_sentence, open_beams
 from deltamu.recon.report.effects import effect_of
-from deltamu.recon.report.numbers import finite, number, percent
+from deltamu.recon.report.numbers import finite, number, percent, uncertain
 
 GOOD_PART = 0.25
 
@@ -95,7 +96,7 @@ def _reconstruction(content: ReportContent) -> Statement:
     return Statement(
         "Reconstruction",
         f"{method or 'Method not stated'}{by}{filter_text}; voxel {voxel} µm. Every state was corrected and "
-        "reconstructed with the same settings, each with its own open beam.",
+        f"reconstructed with the same settings, {open_beams(content)}.",
     )
 
 
@@ -165,14 +166,9 @@ def _errors(content: ReportContent) -> Statement:
     kinds = {content.change(change).get("error_kind") for change in content.changes}
     if not any(kinds):
         return Statement("Errors of means", "")
-    counting = (
-        "the scatter of subsets of the views, with the open beam that they share added"
-        if "views" in kinds
-        else "the scatter of sectors of the pellet, because the views are not at hand"
-    )
     return Statement(
         "Errors of means",
-        f"Counting noise from {counting}; the registration along the axis; the interpolation. The mean of the layer, "
+        f"{counting_sentence(content, kinds)} Beside noise: the registration along the axis; the interpolation. The mean of the layer, "
         "peak depth, centre, front and share also hold the place of depth 0 (its fit, and its shift by the blur before the "
         "logarithm) and what another blur of the same width would do. The charge has the lines of its budget. All "
         "are one standard error.",
@@ -281,12 +277,37 @@ def _time_of_scan(content: ReportContent) -> Statement:
 
 
 def _stability(content: ReportContent) -> Statement:
-    spreads = [finite(found.get("center_spread_px")) for found in content.summary["states"].values()]
+    """First against last projections, and the centre, which a sample that moved would blur."""
+    states = content.summary["states"]
+    spreads = [finite(found.get("center_spread_px")) for found in states.values()]
     known = [spread for spread in spreads if spread is not None]
     if not known:
         return Statement("Movement during a scan", "")
     return Statement(
         "Movement during a scan",
-        "First and last projection are not compared in this version. A sample that moved would let the "
-        f"estimators of the centre disagree; they agree within {number(max(known), digits=2)} px.",
+        f"{_drifts(states)}A sample that moved would let the estimators of the centre disagree; they agree within "
+        f"{number(max(known), digits=2)} px. Views that were taken twice at one angle are compared; a warning says where "
+        "they differ.",
+    )
+
+
+def _drifts(states: Table) -> str:
+    """How much the mean line integral changed from the first to the last projections."""
+    found = {
+        state: (
+            finite(entry.get("moment_drift_percent")),
+            finite(entry.get("moment_drift_standard_error_percent")),
+        )
+        for state, entry in states.items()
+    }
+    told = ", ".join(
+        f"{uncertain(drift, error, signed=True)} % in {state_title(state)}"
+        for state, (drift, error) in found.items()
+        if drift is not None
+    )
+    if not told:
+        return ""
+    return (
+        "From the first to the last tenth of the projections the mean line integral, which is the same at every angle "
+        f"of a sample inside the field, changed by {told}. "
     )

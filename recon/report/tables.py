@@ -87,7 +87,7 @@ def _areal_rows(content: ReportContent) -> tuple[tuple[str, ...], ...]:
     factor = finite((content.summary.get("lithium") or {}).get("mAh_cm3_per_cm1"))
     if factor is None:
         return ()
-    return tuple(
+    areal = (
         (
             name,
             *(
@@ -100,6 +100,17 @@ def _areal_rows(content: ReportContent) -> tuple[tuple[str, ...], ...]:
             ("charge per area, margins left out (mAh cm⁻²)", True),
         )
     )
+    closures = (_eroded_closure(content, change, factor) for change in content.changes)
+    return (*areal, ("imaged / cycled charge, margins left out (%)", *closures))
+
+
+def _eroded_closure(content: ReportContent, change: str, factor: float) -> str:
+    """Closure of what lies between the margins: how much of the charge depends on the edges."""
+    closure, profile = finite(content.change(change).get("charge_closure")), content.profiles[change]
+    whole = profile.charge_per_area(factor, eroded_only=False)
+    if closure is None or not whole:
+        return MISSING
+    return number(100 * closure * profile.charge_per_area(factor, eroded_only=True) / whole, digits=3)
 
 
 def regions_table(content: ReportContent) -> TableView:

@@ -1,6 +1,6 @@
 """The error budget of a layer's charge, and the lithium balance of the layers of the cell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,15 +11,11 @@ from deltamu.recon.change.charge_budget import BudgetLine, charge_budget
 from deltamu.recon.change.layer_stack import LayerStack
 from deltamu.recon.change.profile_plan import ProfilePlan, plan_integral, plan_profile
 from deltamu.recon.change.profile_sums import ProfileSums, volume_integral
-from deltamu.recon.change.uncertainty import (
-    StateNoise,
-    integral_readout,
-    open_beam_readout_variance,
-    subset_variance,
-)
+from deltamu.recon.change.uncertainty import integral_readout, subset_variance
 from deltamu.recon.materials.lithium import charge_per_attenuation
 from deltamu.recon.study.change_sums import change_sums
 from deltamu.recon.study.comparison import Registered, layer_settings, state_image
+from deltamu.recon.study.counting_errors import integral_noise
 from deltamu.recon.study.error_sources import ErrorSources
 from deltamu.recon.study.from_scans import ScannedState, starved_rows
 from deltamu.recon.study.run_context import RunContext
@@ -63,7 +59,7 @@ def budget_facts(
     charge = factor * volume_integral(sums, voxel)
     volume = np.pi * (0.1 * plan.layer.radius_mm) ** 2 * 0.1 * plan.layer.thickness_mm
     lines = [
-        *_noise_lines(sums, integral_readout(sums, voxel), errors.noise[1], factor),
+        *_noise_lines(sums, voxel, errors, factor),
         *_systematic_lines(plan, integral_readout(sums, voxel), errors, factor),
         BudgetLine(
             "mask",
@@ -79,13 +75,12 @@ def budget_facts(
 
 
 def _noise_lines(
-    sums: ProfileSums, readout: Float, noise: Sequence[StateNoise], factor: float
+    sums: ProfileSums, voxel_size_mm: float, errors: ErrorSources, factor: float
 ) -> list[BudgetLine]:
-    counting = np.sqrt(sum(subset_variance(state.subset_means, readout) for state in noise))
-    shared = np.sqrt(sum(open_beam_readout_variance(sums, readout, state) for state in noise))
+    counting, alike, how = integral_noise(sums, voxel_size_mm, errors)
     return [
-        BudgetLine("counting", float(factor * counting), "scatter between subsets of the views"),
-        BudgetLine("open beam", float(factor * shared), "open beam and gain drift, alike in every view"),
+        BudgetLine("counting", factor * counting, how),
+        BudgetLine("open beam", factor * alike, "open beam and gain drift, alike in every view"),
     ]
 
 

@@ -1,8 +1,13 @@
 """What the stages that compare states need at most, beside what every stage holds."""
 
+import numpy as np
+
+from deltamu.recon.change.readout_slices import BESIDE_PX
 from deltamu.recon.change.registration_cost import register_cost
 from deltamu.recon.change.resampling import resample_cost
 from deltamu.recon.solvers.fbp import fbp_cost
+from deltamu.recon.solvers.readout_weights import ARC_PX, LEAST_VIEWS, TAIL_COLUMNS
+from deltamu.recon.study.frames_to_rows import FRAMES_PER_FILE
 from deltamu.recon.study.study_sizes import StudySizes
 from deltamu.recon.volumes.image import write_cost
 from deltamu.recon.volumes.pyramid import CHUNK_ROWS
@@ -19,6 +24,8 @@ TILTED_ROWS = 1
 SHELL_BYTES, SHELL_ROWS, SHELL_COLUMNS = 124, 48, 256
 # bytes of a voxel of the pellet while it is summed over bins
 SUM_BYTES = 45
+# read-outs over many bins whose weights are held, noise maps beside them; slices whose weights are worked out together
+READOUT_SUMS, NOISE_ARRAYS, TOGETHER_SLICES, WEIGHT_ARRAYS = 10, 3, 36, 3
 # maps (bin, row, radius) of float64 that a change holds for its three plans
 RING_MAPS = 6
 
@@ -35,6 +42,7 @@ def comparison_bytes(sizes: StudySizes) -> dict[str, int]:
     }
     if sizes.scans:
         found["subsets"] = _subsets(sizes)
+        found["errors"] = _exact_errors(sizes)
     found["profile"] = _profiling(sizes)
     return found | {"resolution": _resolving(sizes)}
 
@@ -50,6 +58,7 @@ def comparison_seconds(sizes: StudySizes) -> dict[str, float]:
         "scale": 5e-8 * voxels * states,
         "change": 7e-8 * voxels * changes,
         "subsets": 5e-8 * voxels * len(sizes.scans),
+        "errors": 5e-8 * voxels * len(sizes.scans),
         "profile": 5e-8 * voxels * changes,
         "resolution": 2e-8 * voxels * states,
     }
@@ -123,6 +132,28 @@ def _subsets(sizes: StudySizes) -> int:
     on_grid = (2 * source + rows) * reference.plane_bytes
     sums = rows * reference.plane_bytes + SUM_BYTES * rows * sizes.pellet_columns**2
     return lines + source * reference.plane_bytes + max(computing, on_grid, sums)
+
+
+def _exact_errors(sizes: StudySizes) -> int:
+    """Noise and weights of the line integrals that show the pellet's rows, for views that stand for others.
+
+    Weights of the sums over bins are held together, those of some bins with their voxels while they are worked out.
+    """
+    reference, scan, across = (
+        sizes.reference,
+        max(sizes.scans, key=lambda s: s.row_bytes),
+        sizes.pellet_columns,
+    )
+    rows = min(sizes.layer_rows(sizes.layers.cathode) + 2 * ROWS_BESIDE, reference.volume[0])
+    source = min(rows + SPLINE_ROWS + TILTED_ROWS * reference.volume[2] // 100, reference.volume[0])
+    views = min(scan.views, 2 * max(LEAST_VIEWS, int(np.pi / ARC_PX * across / 2) + 1))
+    columns = min(across + 2 * (TAIL_COLUMNS + BESIDE_PX), scan.columns)
+    regions = READOUT_SUMS + len(sizes.study.profile.regions)
+    held = 4 * source * views * columns * (regions + NOISE_ARRAYS)
+    reading = 4 * source * scan.columns * (FRAMES_PER_FILE + NOISE_ARRAYS * views)
+    patches = 2 * regions * rows * across**2
+    working = TOGETHER_SLICES * (WEIGHT_ARRAYS * 4 * views * columns * (regions + 1) + 16 * across**2)
+    return max(reading, held + patches + working)
 
 
 def _profiling(sizes: StudySizes) -> int:

@@ -17,9 +17,11 @@ from deltamu.recon.change.uncertainty import profile_with_errors
 from deltamu.recon.study.blurred_faces import BlurredFaces, find_blurred_faces
 from deltamu.recon.study.change_evidence import casing_floor, significance_facts
 from deltamu.recon.study.change_sums import change_sums
-from deltamu.recon.study.charge_balance import balance_facts, budget_facts
+from deltamu.recon.study.charge_balance import balance_facts, budget_facts, charge_factor
 from deltamu.recon.study.comparison import Registered, layer_settings
+from deltamu.recon.study.counting_errors import counting_columns, counting_facts, exact_profile
 from deltamu.recon.study.error_sources import ErrorSources, find_error_sources
+from deltamu.recon.study.exact_errors import exact_errors
 from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.laplace_layers import laplace_table
 from deltamu.recon.study.profile_facts import (
@@ -99,14 +101,17 @@ def measure_changes(
         for state in needed
         if state in scanned
     }
+    pairs = [split_change(change) for change in context.study.changes]
+    exact = exact_errors(context, pairs, registered, scanned, plans.both, layout)
     faces = find_blurred_faces(context, plans.core, subsets, list(needed))
     thickness = {state: state_thickness(context, stack, registered, faces, state) for state in needed}
     found = {}
     for index, change in enumerate(context.study.changes):
         core, whole = (change_sums(context, change, plan) for plan in plans.both)
         errors = find_error_sources(
-            context, change, plans.both, (core, whole), registered, scanned, subsets, faces
-        )
+            context, change, plans.both, (core, whole), registered, scanned, subsets, faces,
+            exact=exact.get(split_change(change)),
+        )  # fmt: skip
         found[change] = _measure(context, change, stack, plans, layout, (core, whole), errors)
         balance = balance_facts(context, change, stack, registered, scanned, found[change].facts)
         swelling = swelling_facts(change, thickness, *_areal(change, plans.whole, whole, faces))
@@ -133,6 +138,7 @@ def _measure(
     profile = profile_with_errors(
         plans.core, core, errors.noise[0], moving_attenuation=in_core.moving_attenuation,
         shift_sigma_mm=in_core.shift_sigma_mm, interpolation_shift=in_core.interpolation_shift,
+        **exact_profile(errors.exact),
     )  # fmt: skip
     regions = measure_regions(context, change, plans.whole, layout)
     noise_facts = _noise_facts(context, change, plans)
@@ -144,11 +150,12 @@ def _measure(
         **shape_and_transport(profile, plans.core, in_core),
         **_region_facts(plans.whole, layout, regions, whole, errors),
         "charge_budget": budget,
+        "counting": counting_facts(plans.both, sums, errors, charge_factor(context)),
         "significance": significance_facts(context, change, stack, _roles(context)),
     }
     tables = {
-        change: profile_table(context, change, profile),
-        f"{change}.regions": region_table(change, plans.whole, layout, regions, errors.regional),
+        change: profile_table(context, change, profile, counting_columns(errors, core)),
+        f"{change}.regions": region_table(change, plans.whole, layout, regions, errors),
     }
     if context.study.profile.depth == "laplace":
         tables[f"{change}.laplace"] = laplace_table(context, change, plans.core)
@@ -179,7 +186,7 @@ def _region_facts(
     sums: ProfileSums,
     errors: ErrorSources,
 ) -> dict[str, Any]:
-    found = region_facts(plan, layout, means, sums, errors.noise[1], errors.systematics[1], errors.regional)
+    found = region_facts(plan, layout, means, sums, errors)
     rings = sum(name.startswith("ring_") for name in layout.names)
     regions, radial = split_rings(found, plan.layer.radius_mm, rings)
     return {"regions": regions, "radial": radial}

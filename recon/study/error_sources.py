@@ -12,6 +12,7 @@ from deltamu.recon.change.uncertainty import StateNoise
 from deltamu.recon.solvers.noise import ring_response
 from deltamu.recon.study.blurred_faces import BlurredFaces
 from deltamu.recon.study.comparison import Registered
+from deltamu.recon.study.exact_errors import ExactErrors
 from deltamu.recon.study.from_scans import ScannedState, fbp_options, shared_variance
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.settings import split_change
@@ -20,6 +21,8 @@ from deltamu.recon.study.view_subsets import SubsetMeans, layer_rows, sector_mea
 from deltamu.recon.volumes.open import open_image
 
 Float = NDArray[np.float64]
+# part of the voxels without a value beyond which read-outs are not those that the exact errors are worked out for
+LACKING = 0.01
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class ErrorSources:
         Standard error of where depth 0 is.
     log_blur_cm2 : float
         What ∫Δμ dV holds too much of, by the blur before the logarithm.
+    exact : ExactErrors or None
+        Exact variances of counting and open beam, where the slices are rows of the detector and all voxels are there.
     """
 
     noise: Sequence[Sequence[StateNoise]]
@@ -43,6 +48,7 @@ class ErrorSources:
     regional: Sequence[Float]
     surface_sigma_mm: float
     log_blur_cm2: float
+    exact: ExactErrors | None = None
 
 
 def find_error_sources(
@@ -54,6 +60,8 @@ def find_error_sources(
     scanned: Mapping[str, ScannedState],
     subsets: Mapping[str, SubsetMeans],
     faces: BlurredFaces,
+    *,
+    exact: ExactErrors | None = None,
 ) -> ErrorSources:
     """Gather what the errors of a change follow from, for the core's and for the whole pellet's bins."""
     states = split_change(change)
@@ -69,7 +77,14 @@ def find_error_sources(
         context, registered, states, plans, moving, [found.mean for found in sums],
         surface_sigma_mm=faces.surface_sigma_mm,
     )  # fmt: skip
-    return ErrorSources(noise, systematics, regional, faces.surface_sigma_mm, faces.integral_cm2(states))
+    return ErrorSources(
+        noise, systematics, regional, faces.surface_sigma_mm, faces.integral_cm2(states),
+        None if any(_lacks_voxels(found) for found in sums) else exact,
+    )  # fmt: skip
+
+
+def _lacks_voxels(sums: ProfileSums) -> bool:
+    return bool(sums.missing.sum() > LACKING * sums.count.sum())
 
 
 def _noise_of_states(

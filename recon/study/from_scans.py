@@ -19,6 +19,7 @@ from deltamu.recon.preprocess.correction import (
 )
 from deltamu.recon.preprocess.gain_pattern import gain_pattern
 from deltamu.recon.preprocess.repeated_views import compare_repeated, drift_warnings, repeated_pair
+from deltamu.recon.preprocess.shared_flats import frame_digests
 from deltamu.recon.preprocess.stripe_audit import audit_stripes
 from deltamu.recon.preprocess.stripes import judge_stripes, remove_stripes
 from deltamu.recon.scans.scan import Scan
@@ -64,6 +65,8 @@ class ScannedState:
         The centre with its candidates, as in diagnostics.json.
     alignment : Alignment
         Shifts of single views and tilt of the axis.
+    flats : tuple of str
+        Digests of the frames of the open beam.
     """
 
     name: str
@@ -73,6 +76,7 @@ class ScannedState:
     center: float
     centering: Mapping[str, Any]
     alignment: Alignment
+    flats: tuple[str, ...] = ()
 
     @property
     def pixel_size_mm(self) -> float:
@@ -87,6 +91,7 @@ def prepare_state(context: RunContext, name: str, scan: Scan) -> ScannedState:
     grid = open_black_body(context.study, name)
     with context.stage("prepare"):
         correction = state_correction(context.study, name, scan, grid)
+        flats = frame_digests(scan.flats)
         scan.forget_references()
     frames = options.model_dump(exclude={"hardening", "stripes", "stripe_method", "level_views"})
     dots = dots_of_grid(context.study, name)
@@ -104,7 +109,9 @@ def prepare_state(context: RunContext, name: str, scan: Scan) -> ScannedState:
     ]
     for warning in (*correction.notes, *told, *centering["warnings"]):
         context.warn(f"{name}: {warning}")
-    return ScannedState(name, scan, correction, settings, float(centering["center"]), centering, alignment)
+    return ScannedState(
+        name, scan, correction, settings, float(centering["center"]), centering, alignment, flats
+    )
 
 
 def frame_facts(context: RunContext, state: ScannedState) -> dict[str, Any]:

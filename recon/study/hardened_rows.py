@@ -68,7 +68,13 @@ class TurnedState(Protocol):
 
 
 def linear_rows(
-    context: RunContext, state: TurnedState, stored: BlockArray, rows: Array, *, first: int
+    context: RunContext,
+    state: TurnedState,
+    stored: BlockArray,
+    rows: Array,
+    *,
+    first: int,
+    views: NDArray[np.integer[Any]] | None = None,
 ) -> tuple[Array, Array | None]:
     """Undo the hardening of detector rows, and say by what their standard deviations grow (None: by nothing).
 
@@ -77,9 +83,11 @@ def linear_rows(
     stored : BlockArray
         Line integrals of the whole state, from which the casing is found.
     rows : (angle, row, column) array
-        Of the first views, or all.
+        Of the first views, or all, or some.
     first : int
         Detector row of the first of them.
+    views : (angle,) int array, optional
+        Which views they are; the first ones by default.
     """
     model = hardening_model(context.study)
     if model is None:
@@ -87,7 +95,8 @@ def linear_rows(
     inert = None
     if leaves_out_casing(context.study):
         block = (np.arange(rows.shape[1]) + first) // CASING_ROWS
-        inert = _casing(context, state, stored)[: len(rows), block]
+        casing = _casing(context, state, stored)
+        inert = (casing[: len(rows)] if views is None else casing[views])[:, block]
     return linearise(rows, model, inert=inert)
 
 

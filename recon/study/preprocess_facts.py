@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from deltamu.recon.preprocess.consistency import moment_consistency
+from deltamu.recon.preprocess.consistency import moment_consistency, moment_drift
 from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.from_scans import ScannedState, frame_facts, has_stripes
 from deltamu.recon.study.hardened_rows import hardening_facts
@@ -27,6 +27,7 @@ def preprocess_facts(context: RunContext, state: ScannedState) -> dict[str, Any]
         "starved_fraction": float(np.mean(frames["starved_fraction"])),
         "noise_origin": correction.noise.origin,
         "moment_spread_percent": _moment_spread(frames["mean"]),
+        **_moment_drift(frames["mean"]),
         **({} if drift is None else {"flat_drift_percent": 100 * drift.rms}),
         **_background_facts(state),
         **hardening_facts(context, state.name),
@@ -62,6 +63,14 @@ def keep_bad_pixels(context: RunContext, state: ScannedState) -> None:
 def _moment_spread(means: list[float]) -> float | None:
     """How much the mean line integral varies over the views; unknown with fewer than three."""
     return moment_consistency(np.asarray(means)).spread_percent if len(means) > 2 else None
+
+
+def _moment_drift(means: list[float]) -> dict[str, float]:
+    """From the first to the last views; not stated with fewer than three."""
+    if len(means) < 3:
+        return {}
+    drift, error = moment_drift(np.asarray(means))
+    return {"moment_drift_percent": drift, "moment_drift_standard_error_percent": error}
 
 
 def _background_facts(state: ScannedState) -> dict[str, Any]:

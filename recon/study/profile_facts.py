@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deltamu.recon.change.lithium import charge_closure, charge_density, inventory, lithium_concentration
 from deltamu.recon.change.peak import find_peak
@@ -16,10 +17,15 @@ from deltamu.recon.study.charge_balance import charge_factor
 from deltamu.recon.study.comparison import layer_settings
 from deltamu.recon.study.cycled_charge import cycled_charges
 from deltamu.recon.study.error_sources import ErrorSources
+from deltamu.recon.study.exact_errors import PROFILE
 from deltamu.recon.study.run_context import RunContext
 from deltamu.recon.study.systematics import Systematics
 
 # what holds for a change whatever its registration
+COLUMNS = (
+    "depth_mm", "mean", "standard_error", "spread", "count", "eroded", "lithium_mol_cm3", "charge_mAh_cm3",
+)  # fmt: skip
+Float = NDArray[np.float64]
 _KEPT = ("eroded_bins", "error_kind", "charge_cycled_mAh")
 
 
@@ -28,9 +34,9 @@ def profile_facts(
 ) -> dict[str, Any]:
     """Mean and peak of the core of the layer; what the blur and the place of its surface may do is in the errors."""
     peak = find_peak(profile, surface_error_mm=errors.surface_sigma_mm)
-    whole = _mean_facts(sums, plan, plan.within, errors)
+    whole = _mean_facts(sums, plan, plan.within, errors, "whole")
     # a cathode too thin to leave anything after erosion is averaged whole
-    mean = _mean_facts(sums, plan, plan.eroded, errors) if np.any(plan.eroded) else whole
+    mean = _mean_facts(sums, plan, plan.eroded, errors, "mean") if np.any(plan.eroded) else whole
     return {
         **mean,
         "peak_delta_mu": peak.delta_mu,
@@ -44,9 +50,14 @@ def profile_facts(
     }
 
 
-def _mean_facts(sums: ProfileSums, plan: ProfilePlan, chosen: Any, errors: ErrorSources) -> dict[str, float]:
+def _mean_facts(
+    sums: ProfileSums, plan: ProfilePlan, chosen: Any, errors: ErrorSources, which: str
+) -> dict[str, float]:
     readout = bin_weights(sums, chosen)
-    noise = readout_standard_error(sums, readout, errors.noise[0])
+    if errors.exact is None:
+        noise = readout_standard_error(sums, readout, errors.noise[0])
+    else:
+        noise = float(np.sqrt(errors.exact.variance(f"{PROFILE} {which}")[0]))
     return {
         "mean_delta_mu": layer_mean(sums, chosen),
         "standard_error": float(np.hypot(noise, errors.systematics[0].readout_error(plan, readout))),
@@ -116,8 +127,16 @@ def without_numbers(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def profile_table(context: RunContext, change: str, profile: DepthProfile) -> str:
-    """Write a profile as CSV with its units in comments."""
+def profile_table(
+    context: RunContext, change: str, profile: DepthProfile, counting: Mapping[str, Float]
+) -> str:
+    """Write a profile as CSV with its units in comments.
+
+    Parameters
+    ----------
+    counting : mapping of column to (bin,) array
+        Parts of the standard error; NaN where one is not known.
+    """
     lithium = context.study.lithium
     conversion: dict[str, Any] = {
         "wavelength_angstrom": lithium.wavelength_angstrom,
@@ -134,13 +153,23 @@ def profile_table(context: RunContext, change: str, profile: DepthProfile) -> st
             profile.eroded,
             lithium_concentration(profile.mean, **conversion),
             charge_density(profile.mean, **conversion),
+            *counting.values(),
         ]
     )[filled]
     head = [
         f"# change {change}, layer {layer_settings(context).cathode}",
         "# depth in mm from the separator; mean, standard_error and spread of the attenuation change in cm^-1",
         f"# lithium for natural density of 6Li {lithium.li6_fraction:g} at {lithium.wavelength_angstrom:g} angstrom",
-        "depth_mm,mean,standard_error,spread,count,eroded,lithium_mol_cm3,charge_mAh_cm3",
+        ",".join([*COLUMNS, *counting]),
     ]
     form = "{:.6f},{:.8g},{:.8g},{:.8g},{:.0f},{:.0f},{:.8g},{:.8g}"
-    return "\n".join([*head, *(form.format(*row) for row in columns)]) + "\n"
+    rows = (
+        ",".join([form.format(*row[: len(COLUMNS)]), *(known(value) for value in row[len(COLUMNS) :])])
+        for row in columns
+    )
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def known(value: float) -> str:
+    """Return a number as it stands in a table; nothing where it is not known."""
+    return f"{value:.8g}" if np.isfinite(value) else ""

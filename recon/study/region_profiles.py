@@ -1,6 +1,6 @@
 """Means and depth profiles of the regions of the pellet, with standard errors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,13 @@ from deltamu.recon.change.regions import (
     region_slab_sums,
     ring_share,
 )
-from deltamu.recon.change.uncertainty import StateNoise, open_beam_readout_variance, subset_variance
+from deltamu.recon.change.uncertainty import open_beam_readout_variance, subset_variance
+from deltamu.recon.study.error_sources import ErrorSources
+from deltamu.recon.study.exact_errors import region_readout
 from deltamu.recon.study.mask_file import read_mask_file
+from deltamu.recon.study.profile_facts import known
 from deltamu.recon.study.row_blocks import chunk_blocks
 from deltamu.recon.study.run_context import RunContext
-from deltamu.recon.study.systematics import Systematics
 from deltamu.recon.study.view_subsets import layer_rows
 from deltamu.recon.volumes.open import open_image
 
@@ -66,18 +68,15 @@ def region_facts(
     layout: RegionLayout,
     means: tuple[Float, Float],
     sums: ProfileSums,
-    noise: Sequence[StateNoise],
-    systematics: Systematics,
-    regional: Sequence[Float],
+    errors: ErrorSources,
 ) -> dict[str, dict[str, Any]]:
     """Mean of every region over the depths of the layer's mean, with its standard error.
 
     Parameters
     ----------
     plan : ProfilePlan
-        Of the whole pellet; `sums`, `noise` and `systematics` are those of its bins.
-    regional : sequence of (subset, region, bin) arrays
-        Of both states; empty where the views are not at hand.
+        Of the whole pellet; `sums` are those of its bins.
+    errors : ErrorSources
     """
     chosen = plan.eroded if plan.eroded.any() else plan.within
     found = {}
@@ -86,16 +85,42 @@ def region_facts(
         if not count.any():
             continue
         readout = count / count.sum()
-        variance = sum(subset_variance(subsets[:, index], readout) for subsets in regional)
-        part = restricted(sums, ring_share(plan, layout.mask(name)))
-        variance += sum(open_beam_readout_variance(part, readout, state) for state in noise)
-        error = float(np.hypot(np.sqrt(variance), systematics.readout_error(plan, readout)))
         found[name] = {
             "mean_delta_mu": float(np.nansum(readout * np.nan_to_num(means[0][index]))),
-            "standard_error": error if regional else None,
+            **_region_errors(plan, layout, name, readout, sums, errors),
             "voxels": int(count.sum()),
         }
     return found
+
+
+def _region_errors(
+    plan: ProfilePlan,
+    layout: RegionLayout,
+    name: str,
+    readout: Float,
+    sums: ProfileSums,
+    errors: ErrorSources,
+) -> dict[str, float | None]:
+    """Standard error of the mean of a region, its counting part and the same from subsets of the views."""
+    if not errors.regional:
+        return {"standard_error": None}
+    index = layout.names.index(name)
+    scatter = sum(subset_variance(subsets[:, index], readout) for subsets in errors.regional)
+    exact = errors.exact
+    if exact is None or (of_mean := f"{region_readout(name)} mean") not in exact.counting:
+        part = restricted(sums, ring_share(plan, layout.mask(name)))
+        counting = scatter
+        alike = sum(open_beam_readout_variance(part, readout, state) for state in errors.noise[1])
+    else:
+        counting, alike = float(exact.counting[of_mean][0]), float(exact.open_beam[of_mean][0])
+    return {
+        "standard_error": float(
+            np.hypot(np.sqrt(counting + alike), errors.systematics[1].readout_error(plan, readout))
+        ),
+        "counting_error": float(np.sqrt(counting)),
+        "counting_error_jackknife": float(np.sqrt(scatter)),
+        "open_beam_error": float(np.sqrt(alike)),
+    }
 
 
 def restricted(sums: ProfileSums, share: Float) -> ProfileSums:
@@ -111,24 +136,37 @@ def region_table(
     plan: ProfilePlan,
     layout: RegionLayout,
     means: tuple[Float, Float],
-    regional: Sequence[Float],
+    errors: ErrorSources,
 ) -> str:
-    """Depth profiles of all regions as CSV; the standard error is that of counting."""
+    """Depth profiles of all regions as CSV, with the parts of their errors that are noise."""
     lines = [
         f"# change {change}, depth profiles of the regions of layer {plan.layer.name}",
-        "# depth in mm from the separator; mean and counting_error in cm^-1; count in voxels",
-        "region,depth_mm,mean,counting_error,count",
+        "# depth in mm from the separator; mean and errors in cm^-1; count in voxels",
+        "region,depth_mm,mean,counting_error,count,counting_error_jackknife,open_beam_error",
     ]
     for index, name in enumerate(layout.names):
-        variance = sum((np.var(s[:, index], axis=0, ddof=1) / len(s) for s in regional), np.zeros(plan.bins))
-        error = np.sqrt(variance) if regional else np.full(plan.bins, np.nan)
-        for depth, mean, sigma, count in zip(
-            plan.depth_mm, means[0][index], error, means[1][index], strict=True
-        ):
-            if count > 0:
-                shown = f"{sigma:.8g}" if np.isfinite(sigma) else ""
-                lines.append(f"{name},{depth:.6f},{mean:.8g},{shown},{count:.0f}")
+        columns = np.column_stack(
+            [plan.depth_mm, means[0][index], means[1][index], *_noise_columns(errors, plan, layout, name)]
+        )
+        for depth, mean, count, *parts in columns[means[1][index] > 0]:
+            counting, scatter, alike = (known(part) for part in parts)
+            lines.append(f"{name},{depth:.6f},{mean:.8g},{counting},{count:.0f},{scatter},{alike}")
     return "\n".join(lines) + "\n"
+
+
+def _noise_columns(
+    errors: ErrorSources, plan: ProfilePlan, layout: RegionLayout, name: str
+) -> tuple[Float, Float, Float]:
+    """Errors of the bins of a region: counting, the same from subsets of the views, open beam; NaN where not known."""
+    unknown = np.full(plan.bins, np.nan)
+    if not errors.regional:
+        return unknown, unknown, unknown
+    index = layout.names.index(name)
+    scatter = np.sqrt(sum(np.var(s[:, index], axis=0, ddof=1) / len(s) for s in errors.regional))
+    exact, readout = errors.exact, region_readout(name)
+    if exact is None or readout not in exact.counting:
+        return scatter, scatter, unknown
+    return np.sqrt(exact.counting[readout]), scatter, np.sqrt(exact.open_beam[readout])
 
 
 def split_rings(

@@ -207,18 +207,18 @@ CHANGED = {
     # what is edited, and the stages that have to be done again: the line integrals were removed after success
     "nothing": ("", "", set()),
     "wavelength": ("wavelength_angstrom = 2.6", "wavelength_angstrom = 3.0", set()),
-    "averaged region": ("core_fraction = 0.8", "core_fraction = 0.7", {"preprocess", "subsets", "interpolation"}),
+    "averaged region": ("core_fraction = 0.8", "core_fraction = 0.7", {"preprocess", "subsets", "errors", "interpolation"}),
     "resolution": (
         "# blur_fwhm_um = 45.0 ",
         "blur_fwhm_um = 100.0 ",
-        {"layers", "labels", "change", "flattened", "preprocess", "subsets", "interpolation"},
+        {"layers", "labels", "change", "flattened", "preprocess", "subsets", "errors", "interpolation"},
     ),
     "centre of one state": (
         'scan = "raw/charged.h5"',
         'scan = "raw/charged.h5"\ncenter = 79.0',
         {
             "preprocess charged", "reconstruct charged", "register charged", "resample charged", "layers",
-            "labels", "change charged-pristine", "change charged-discharged", "subsets", "preprocess", "interpolation",
+            "labels", "change charged-pristine", "change charged-discharged", "subsets", "errors", "preprocess", "interpolation",
             "flattened", "thickness", "residual charged", "resolution", "scale",
         },
     ),

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from deltamu.recon.study import demo, pipeline
@@ -25,6 +26,7 @@ def test_a_state_scanned_three_times_shows_no_change(tmp_path, monkeypatch, seed
         assert anode["charge_mAh"] is None
         assert anode["reason"].startswith("not determinable")
         assert change["balance"]["sum_mAh"] is None
+        assert_counting_is_exact(change)
         budget = change["charge_budget"]
         assert abs(change["charge_mAh"]) < 3 * budget["total_mAh"]
         assert set(budget["unknown"]) == {"cross section", "scatter", "hardening"}
@@ -33,3 +35,18 @@ def test_a_state_scanned_three_times_shows_no_change(tmp_path, monkeypatch, seed
             found = change["significance"][layer]
             told = any(w.startswith(f"{name}: ") and f"of the {layer}," in w for w in summary["warnings"])
             assert told == (found is not None and found["changed_fraction"] > 1e-3)
+
+
+def assert_counting_is_exact(change):
+    counting = change["counting"]
+    assert counting["method"] == "adjoint"
+    assert counting["shared_open_beam"] == 0
+    mean, charge = counting["mean_delta_mu"], counting["charge_mAh"]
+    assert change["standard_error"] >= np.hypot(mean["counting"], mean["open_beam"])
+    lines = {line["name"]: line["error_mAh"] for line in change["charge_budget"]["lines"]}
+    assert lines["counting"] == pytest.approx(charge["counting"])
+    assert lines["open beam"] == pytest.approx(charge["open_beam"])
+    # eleven degrees of freedom per state, and streaks of the anode in 21 views
+    assert 0.5 < mean["jackknife"] / mean["counting"] < 4
+    regions = change["regions"]
+    assert regions["sector_1"]["counting_error"] > regions["core"]["counting_error"] > 0
