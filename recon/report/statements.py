@@ -6,7 +6,7 @@ from typing import Any
 from deltamu.recon.report.content import ReportContent, Table, state_title
 from deltamu.recon.report.counting_table import counting_sentence, open_beams
 from deltamu.recon.report.effects import effect_of
-from deltamu.recon.report.numbers import finite, number, percent, uncertain
+from deltamu.recon.report.numbers import finite, number, percent
 
 GOOD_PART = 0.25
 
@@ -292,18 +292,12 @@ def _stability(content: ReportContent) -> Statement:
 
 
 def _drifts(states: Table) -> str:
-    """How much the mean line integral changed from the first to the last projections."""
-    found = {
-        state: (
-            finite(entry.get("moment_drift_percent")),
-            finite(entry.get("moment_drift_standard_error_percent")),
-        )
-        for state, entry in states.items()
-    }
+    """How much the mean line integral changed from the first to the last projections, beside how much it varies anyway."""
     told = ", ".join(
-        f"{uncertain(drift, error, signed=True)} % in {state_title(state)}"
-        for state, (drift, error) in found.items()
-        if drift is not None
+        f"{number(entry['moment_drift_percent'], digits=2, signed=True)} % in {state_title(state)} (spread over all "
+        f"projections {number(entry.get('moment_spread_percent'), digits=2)} %)"
+        for state, entry in states.items()
+        if finite(entry.get("moment_drift_percent")) is not None
     )
     if not told:
         return ""

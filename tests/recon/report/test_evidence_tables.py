@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from deltamu.recon.report.content import ReportContent
+from deltamu.recon.report.counting_table import counting_sentence, counting_table, open_beams
 from deltamu.recon.report.evidence_tables import evidence_tables, resolution_table
 from deltamu.recon.report.figure_resolution import draw_resolution
 
@@ -123,3 +124,28 @@ def test_the_figure_of_the_resolution_shows_every_number_that_is_known(content) 
     # micrometres, for the two states that have a resolution
     assert [list(values) for values in shown] == 2 * [[pytest.approx(1e3 * value) for value in known]]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["two voxels", "one", "two"]
+
+
+def test_exact_errors_stand_beside_those_of_subsets_and_shared_flats_are_said() -> None:
+    part = {"counting": 1.5e-4, "jackknife": 3.1e-4, "open_beam": 3e-4, "agree": False}
+    counting = {
+        "method": "adjoint", "shared_open_beam": 1.0, "mean_delta_mu": part, "charge_mAh": part,
+        "jackknife_over_exact": 2.04, "agree": False,
+    }  # fmt: skip
+    summary = {
+        "states": {"a": {"moment_drift_percent": 0.07, "moment_spread_percent": 0.09, "center_spread_px": 0.1}, "b": {}},
+        "voxel_size_mm": 0.027, "reference": "a", "changes": {"b-a": {"counting": counting, "error_kind": "views"}},
+    }  # fmt: skip
+    content = ReportContent(Path("."), summary, {}, "")
+    view = counting_table(content)
+    assert view is not None
+    rows = dict(view.rows)
+    assert rows["mean Δµ, counting, exact (cm⁻¹)"] == "0.00015"
+    assert rows["bins of depth, subsets / exact (rms)"] == "2.04"
+    assert rows["exact and subsets agree"] == "no"
+    assert "do not agree everywhere" in counting_sentence(content, {"views"})
+    assert "in common to b and a" in open_beams(content).lower()
+    summary["changes"]["b-a"]["counting"] = {"method": "jackknife"}
+    assert counting_table(content) is None
+    assert counting_sentence(content, {"views"}).startswith("Counting noise from the scatter of subsets")
+    assert open_beams(content) == "each with its own open beam"
