@@ -1,7 +1,7 @@
 """Rows of one scan by any method, with the weights that its counts give to its rays."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from deltamu.recon.preprocess.correction import Correction, line_integral_variance
 from deltamu.recon.preprocess.weights import open_beam_noise, ray_weights
 from deltamu.recon.solvers.fbp import fbp
+from deltamu.recon.solvers.iterate import Course
 from deltamu.recon.solvers.method import Method
-from deltamu.recon.solvers.methods import reconstruct
+from deltamu.recon.solvers.methods import reconstruct, stopped_early
 
 Array = NDArray[np.float32]
 Tell = Callable[[int, int], None]
@@ -34,6 +35,8 @@ class RowSolver:
         Of every view, as the correction found it.
     first_row : int
         Row of the detector that row 0 is.
+    courses : list of Course
+        How the iterations of every block went so far.
     """
 
     method: Method
@@ -43,6 +46,7 @@ class RowSolver:
     correction: Correction
     dose: NDArray[np.float64]
     first_row: int = 0
+    courses: list[Course] = field(default_factory=list)
 
     @property
     def halo(self) -> int:
@@ -71,8 +75,14 @@ class RowSolver:
             return
         out[:] = reconstruct(
             rows, self.angles, method, weights=self._weights(rows, first), noise=open_beam_noise(self.correction),
-            progress=tell, **place,
+            progress=tell, record=self.courses.append, **place,
         )[keep]  # fmt: skip
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence where iterations ended before they were done; None where none did."""
+        told = (stopped_early(self.method, course) for course in self.courses)
+        return next((text for text in told if text), None)
 
     def _weights(self, rows: Array, first: int) -> Array | None:
         if not self.method.weighs_rays:

@@ -86,7 +86,7 @@ def reconstruct_scan(
     cancel: Cancel = never,
     like: str | None = None,
 ) -> str:
-    """Reconstruct one scan to a volume on disk and return a line that says what was done.
+    """Reconstruct one scan to a volume on disk; return a line that says what was done, and one for a warning.
 
     Parameters
     ----------
@@ -164,7 +164,8 @@ def reconstruct_scan(
         volume = ReconstructedRows(stack, solver, plan.step, gains, told, linear)
         write_volume(output, Volume(volume, scan.pixel_size_mm, "cm^-1", "attenuation"))
     size = " × ".join(map(str, volume.shape))
-    return f"{output}: {size} voxels of {scan.pixel_size_mm * 1e3:g} µm in cm⁻¹ by {method.title}, centre {center:.2f} px"
+    done = f"{output}: {size} voxels of {scan.pixel_size_mm * 1e3:g} µm in cm⁻¹ by {method.title}, centre {center:.2f} px"
+    return done if solver.warning is None else f"{done}\nwarning: {solver.warning}"
 
 
 def _stoppable(progress: Progress, cancel: Cancel) -> Progress:

@@ -41,6 +41,19 @@ def test_every_method_reconstructs_the_scan(exchange, by_fbp, tmp_path, capsys, 
     assert found[middle].mean() == pytest.approx(by_fbp[middle].mean(), rel=0.03)
 
 
+def test_iterations_that_ended_early_are_told(exchange, tmp_path, capsys):
+    few = ("--method", "fista-tv", "--option", "iterations=2")
+    volume_of(exchange, tmp_path / "few.zarr", *few)
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 2
+    assert told[1].startswith("warning: fista-tv stopped after 2 iterations")
+    # met at once
+    volume_of(exchange, tmp_path / "met.zarr", *few, "--option", "relative_change=10.0")
+    assert "warning" not in capsys.readouterr().out
+    volume_of(exchange, tmp_path / "not_met.zarr", "--method", "sirt", "--option", "iterations=2", "--option", "relative_change=1e-9")  # fmt: skip
+    assert "all 2 iterations before it met relative_change" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("method", ["fbp", "sirt"])
 def test_another_program_reconstructs_the_scan(exchange, by_fbp, tmp_path, capsys, method):
     pytest.importorskip("astra")
