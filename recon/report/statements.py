@@ -96,13 +96,28 @@ def _reconstruction(content: ReportContent) -> Statement:
     return Statement(
         "Reconstruction",
         f"{method or 'Method not stated'}{by}{filter_text}; voxel {voxel} µm. Every state was corrected and "
-        f"reconstructed with the same settings, {open_beams(content)}.",
+        f"reconstructed with the same settings, {open_beams(content)}.{_priors(content)}",
+    )
+
+
+def _priors(content: ReportContent) -> str:
+    """Which states were then reconstructed with another as prior, and what that means for their changes."""
+    given = {
+        name: facts["reconstruction"]
+        for name, facts in content.summary["states"].items()
+        if facts.get("reconstruction")
+    }
+    return "".join(
+        f" {name} was registered by that and then reconstructed by {used['method'].upper()} on the grid of "
+        f"{used['prior']}, its prior{_method_options(used)}: its changes are regularised, without sigma and z scores "
+        "of voxels, and what is said of noise and resolution of filtered back-projection does not hold for its voxels."
+        for name, used in given.items()
     )
 
 
 def _method_options(used: Table) -> str:
     """What an iterative method was told; what it was not told is its default."""
-    kept = ("method", "engine", "filter", "cutoff", "padding")
+    kept = ("method", "engine", "filter", "cutoff", "padding", "prior")
     told = [f"{key} {value}" for key, value in used.items() if key not in kept and value is not None]
     return f" ({', '.join(told)})" if told else " with its default options"
 

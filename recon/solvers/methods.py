@@ -104,17 +104,22 @@ def stopped_early(method: Method, course: Course) -> str | None:
     """
     if course.reason != "iterations":
         return None
-    taken, moved = len(course.changes), course.changes[-1]
-    advice = "give it more iterations"
     asked = [n for n in ("discrepancy", "relative_change") if getattr(method, n) is not None]
     if asked:
-        return f"{method.title} took all {taken} iterations before it met {' or '.join(asked)}; {advice}"
-    if "strength" in OPTIONS[method.name] and not moved <= SETTLED_CHANGE:
-        return (
-            f"{method.title} stopped after {taken} iterations while one still changed the volume by {moved:.1g} of "
-            f"itself, more than {SETTLED_CHANGE:g}: edges may be blurred and values off; {advice}"
-        )
-    return None
+        taken = len(course.changes)
+        return f"{method.title} took all {taken} iterations before it met {' or '.join(asked)}; give it more iterations"
+    return unsettled(method.title, course) if "strength" in OPTIONS[method.name] else None
+
+
+def unsettled(title: str, course: Course) -> str | None:
+    """A sentence for a minimisation that ran out of iterations while its volume still moved; None where it was not."""
+    if course.reason != "iterations" or course.changes[-1] <= SETTLED_CHANGE:
+        return None
+    return (
+        f"{title} stopped after {len(course.changes)} iterations while one still changed the volume by "
+        f"{course.changes[-1]:.1g} of itself, more than {SETTLED_CHANGE:g}: edges may be blurred and values off; "
+        "give it more iterations"
+    )
 
 
 def method_cost(method: Method, views: int, columns: int) -> Cost:

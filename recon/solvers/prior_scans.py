@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from deltamu.kernels.backend import array_module
+from deltamu.kernels.backend import Cost, array_module
 from deltamu.recon.errors import InputError
 from deltamu.recon.geometry import RigidTransform
 from deltamu.recon.scan_geometry import ScanGeometry
@@ -27,6 +27,8 @@ Progress = Callable[[int, int], None]
 Record = Callable[[Course], None]
 STRENGTH = 0.5
 ITERATIONS = 60
+# arrays of the size of the volume and of the views that PICCS holds at once, beside prior, views and weights
+_VOLUMES, _VIEWS = 16, 8
 EVERYWHERE: Region = (slice(None), slice(None))
 
 
@@ -163,6 +165,11 @@ def piccs(
     )  # fmt: skip
     rest[inside] = last(iterates, stopping, progress=progress, record=record).volume
     return rest
+
+
+def piccs_cost(views: int, columns: int) -> Cost:
+    """Working memory of `piccs` beyond views, weights and prior, per row."""
+    return Cost(4 * columns * (_VOLUMES * columns + _VIEWS * views), 0)
 
 
 def joint(

@@ -20,6 +20,7 @@ from deltamu.recon.study.checkpoint import PieceKey
 from deltamu.recon.study.from_scans import ScannedState
 from deltamu.recon.study.journal import settings_hash
 from deltamu.recon.study.layer_images import write_layers
+from deltamu.recon.study.prior_states import prior_of, reconstruct_with_prior
 from deltamu.recon.study.run_context import RunContext, Slabs
 from deltamu.recon.study.settings import split_change
 from deltamu.recon.study.settings_cell import LayerSettings
@@ -95,10 +96,22 @@ def resample_states(
     scanned: Mapping[str, ScannedState],
     hashes: Mapping[str, str],
 ) -> Registered:
-    """Write every compared state on the reference grid, with the noise and the edges that interpolation leaves."""
+    """Write every compared state on the reference grid, with the noise and the edges that interpolation leaves.
+
+    A state with a prior is reconstructed there instead, from its views.
+    """
     transforms = {state: transform_from_facts(fact) for state, fact in facts.items()}
     done = {context.study.reference: hashes[context.study.reference]}
     for state, transform in transforms.items():
+        prior = prior_of(context, state)
+        if prior is not None:
+            done[state] = settings_hash(
+                hashes[state], hashes[context.study.reference], facts[state]["transform"], prior,
+                context.plan.compute_rows, context.plan.state(context.study.reference),
+            )  # fmt: skip
+            with context.stage("prior"):
+                reconstruct_with_prior(context, scanned[state], transform.rigid(), done[state])
+            continue
         done[state] = settings_hash(
             hashes[state],
             facts[state]["transform"],

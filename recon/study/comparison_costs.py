@@ -6,8 +6,10 @@ from deltamu.recon.change.readout_slices import BESIDE_PX
 from deltamu.recon.change.registration_cost import register_cost
 from deltamu.recon.change.resampling import resample_cost
 from deltamu.recon.solvers.fbp import fbp_cost
+from deltamu.recon.solvers.prior_scans import ITERATIONS, piccs_cost
 from deltamu.recon.solvers.readout_weights import ARC_PX, LEAST_VIEWS, TAIL_COLUMNS
 from deltamu.recon.study.frames_to_rows import FRAMES_PER_FILE
+from deltamu.recon.study.state_plan import StatePlan
 from deltamu.recon.study.study_sizes import StudySizes
 from deltamu.recon.volumes.image import write_cost
 from deltamu.recon.volumes.pyramid import CHUNK_ROWS
@@ -20,8 +22,14 @@ SLICE_ARRAYS = 48
 ROWS_BESIDE, SPLINE_ROWS = 12, 26
 # rows of a moved state that a slice reaches over where it is tilted by half a degree, per 100 columns
 TILTED_ROWS = 1
+# of one processor, for a voxel in a view and for the total variation of a voxel
+SECONDS_PER_UPDATE, SECONDS_OF_VARIATION = 5e-9, 4e-7
 # bytes of a voxel of the boxes whose spectra are compared, and their rows and columns
 SHELL_BYTES, SHELL_ROWS, SHELL_COLUMNS = 124, 48, 256
+# rows beside a block that a state with a prior is solved with: those of total variation, and a motion by some
+PRIOR_HALO = 12
+# of slabs that are solved together
+MOST_ROWS, MOST_SLABS = 64, 8
 # bytes of a voxel of the pellet while it is summed over bins
 SUM_BYTES = 45
 # read-outs over many bins whose weights are held, noise maps beside them; slices whose weights are worked out together
@@ -36,6 +44,11 @@ def comparison_bytes(sizes: StudySizes) -> dict[str, int]:
         "stack": _single_slices(sizes) + _chunks(sizes, 2),
         "register": _registering(sizes),
         "resample": _resampling(sizes),
+        **(
+            {"prior": max(_with_prior(sizes, s) for s in _prior_states(sizes))}
+            if _prior_states(sizes)
+            else {}
+        ),
         "layers": _labelling(sizes),
         "scale": _scaling(sizes),
         "change": _subtracting(sizes),
@@ -54,6 +67,7 @@ def comparison_seconds(sizes: StudySizes) -> dict[str, float]:
         "stack": 1e-7 * voxels,
         "register": 1e-7 * voxels * states,
         "resample": 1e-7 * voxels * states,
+        "prior": sum(_prior_seconds(sizes, state) for state in _prior_states(sizes)),
         "layers": 1e-7 * voxels,
         "scale": 5e-8 * voxels * states,
         "change": 7e-8 * voxels * changes,
@@ -104,6 +118,38 @@ def _resampling(sizes: StudySizes) -> int:
     plane = sizes.reference.plane_bytes
     writing = 2 * slab * plane + write_cost(slab, sizes.reference.volume[2])
     return max(resample_cost(sizes.reference.volume).total(slab), writing)
+
+
+def _prior_states(sizes: StudySizes) -> list[StatePlan]:
+    return [state for state in sizes.states if sizes.study.states[state.name].reconstruction is not None]
+
+
+def _prior_rows(sizes: StudySizes) -> int:
+    """Rows that are solved together."""
+    return min(solved_rows(sizes.rows, sizes.slab) + 2 * PRIOR_HALO, sizes.reference.volume[0])
+
+
+def solved_rows(rows: int, slab: int) -> int:
+    """Rows that are solved together where `rows` are reconstructed together: few would be mostly halo."""
+    return rows if rows < slab else max(slab, min(MOST_ROWS, MOST_SLABS * slab) // slab * slab)
+
+
+def _with_prior(sizes: StudySizes, state: StatePlan) -> int:
+    """Line integrals with their weights and the prior beside what the solver holds, and the slab that is written."""
+    rows, slab = _prior_rows(sizes), min(sizes.slab, state.volume[0])
+    held = rows * (3 * state.row_bytes + 2 * state.plane_bytes)
+    return 2 * slab * state.plane_bytes + held + piccs_cost(state.views, state.columns).total(rows)
+
+
+def _prior_seconds(sizes: StudySizes, state: StatePlan) -> float:
+    """Projections along rays of any direction, and total variation."""
+    prior = sizes.study.states[state.name].reconstruction
+    assert prior is not None
+    blocks = -(-state.volume[0] // solved_rows(sizes.rows, sizes.slab))
+    voxels = blocks * _prior_rows(sizes) * state.columns**2
+    # finding the largest curvature takes a few more
+    steps = (prior.iterations or ITERATIONS) + 5
+    return steps * voxels * (2 * SECONDS_PER_UPDATE * state.views + SECONDS_OF_VARIATION) / sizes.threads
 
 
 def _labelling(sizes: StudySizes) -> int:

@@ -30,10 +30,11 @@ def interpolation_shifts(
 
     Returns
     -------
-    tuple of (bin,) arrays, one per plan; zero for the reference, which is not interpolated
+    tuple of (bin,) arrays, one per plan; zero for the reference and for states with a prior, which are not
+    interpolated
     """
     transform = registered.transforms.get(state)
-    if transform is None:
+    if transform is None or context.study.states[state].reconstruction is not None:
         return tuple(np.zeros(plan.bins) for plan in plans)
     settings = settings_hash(registered.hashes[state], [plan_facts(plan) for plan in plans], OTHER_ORDER)
 

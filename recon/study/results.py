@@ -120,8 +120,15 @@ def _state(
         "tilt_error_deg": state.centering.get("tilt_error_deg"),
         **preprocess_facts(context, state),
         **({"alignment": dict(state.alignment.facts)} if state.alignment.facts else {}),
+        **_prior_facts(context, name),
         "notes": list(source.notes),
     }
+
+
+def _prior_facts(context: RunContext, name: str) -> dict[str, Any]:
+    """How a state with a prior was reconstructed on the grid of the reference."""
+    prior = context.study.states[name].reconstruction
+    return {} if prior is None else {"reconstruction": prior.model_dump()}
 
 
 def angle_order(degrees: Any) -> str:

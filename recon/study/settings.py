@@ -105,8 +105,40 @@ class Study(Section):
             if change not in self.changes:
                 raise ValueError(f"lithium.charge_mah: '{change}' is not in changes")
         self._check_cycler()
+        self._check_priors()
         self._check_made_alike()
         return self
+
+    def _check_priors(self) -> None:
+        """Refuse priors that no reconstruction could use."""
+        compared = {state for change in self.changes for state in split_change(change)}
+        for name, state in self.states.items():
+            if state.reconstruction is None:
+                continue
+            prior, where = state.reconstruction.prior, f"states.{name}.reconstruction"
+            if prior not in self.states:
+                raise ValueError(f"{where}.prior: no state '{prior}'; {known_or_near(prior, self.states)}")
+            if prior == name:
+                raise ValueError(f"{where}.prior: found the state itself, expected another one")
+            if prior != self.reference:
+                raise ValueError(
+                    f"{where}.prior: found '{prior}', expected the reference '{self.reference}', over which every "
+                    f"state is laid; set reference = '{prior}' or that prior"
+                )
+            if name == self.reference:
+                raise ValueError(f"{where}: the reference has no prior; expected it at another state")
+            if name not in compared:
+                raise ValueError(
+                    f"{where}: no change has the state '{name}'; list one in changes, such as '{name}-{prior}'"
+                )
+            if self.registration.model != "rigid":
+                raise ValueError(
+                    f'{where}: piccs knows no stretch or shear; set registration.model = "rigid", or leave out this table'
+                )
+            if self.is_aligned:
+                raise ValueError(
+                    f"{where}: piccs knows no shifts of views and no tilted axis; leave out alignment and tilt_deg, or this table"
+                )
 
     def _check_made_alike(self) -> None:
         """Refuse to subtract states that are said to have been made or taken differently."""

@@ -1,17 +1,36 @@
 """The states of a study: where each comes from."""
 
 from dataclasses import fields
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from deltamu.recon.scans.options import ScanOptions
-from deltamu.recon.study.settings_section import Finite, Positive, Section
+from deltamu.recon.study.settings_section import Finite, NotNegative, Positive, Section
 
 SCAN_OPTION_NAMES = tuple(field.name for field in fields(ScanOptions))
 
 # what a scan calls the properties of a volume
 _SCAN_KEYS = {"voxel_size_mm": "pixel_size_mm", "unit": "pixel_size_mm", "dataset": "data_path"}
+
+
+class PriorSettings(Section):
+    """How a state of few views is reconstructed with another state as prior; `prior_scans.piccs` has the meaning."""
+
+    method: Literal["piccs"]
+    prior: str
+    strength: NotNegative | None = None
+    prior_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    threshold: NotNegative | None = None
+    iterations: Annotated[int, Field(ge=1)] | None = None
+    relative_change: Positive | None = None
+    lower: Finite | None = None
+    upper: Finite | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the solver is told."""
+        return self.model_dump(exclude={"method", "prior"}, exclude_none=True)
 
 
 class StateSettings(Section):
@@ -32,6 +51,7 @@ class StateSettings(Section):
     black_body_dots: str | None = None
     dose_file: str | None = None
     dose_reference: Positive | None = None
+    reconstruction: PriorSettings | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -47,6 +67,7 @@ class StateSettings(Section):
                     "black_body_dots",
                     "dose_file",
                     "dose_reference",
+                    "reconstruction",
                     *self.options,
                 ],
                 "belongs to a scan, a volume has none",

@@ -39,6 +39,7 @@ def open_sources(study: Study) -> dict[str, Source]:
                 f"states.{name}: voxel size {size:g} mm, the reference {study.reference} has {expected:g} mm; "
                 "volumes can only be subtracted on one voxel size: bin the scans alike"
             )
+    _check_priors(study, sources)
     return sources
 
 
@@ -98,6 +99,18 @@ def _open_source(study: Study, name: str) -> Source:
         return read_volume(
             path, voxel_size_mm=settings.voxel_size_mm, unit=settings.unit, dataset=settings.dataset
         )
+
+
+def _check_priors(study: Study, sources: Mapping[str, Source]) -> None:
+    """Refuse a prior on another grid than that of the rows and columns of the views."""
+    for name, settings in study.states.items():
+        if settings.reconstruction is not None:
+            own, prior = (_state_plan(n, sources[n]).volume for n in (name, study.reference))
+            if own != prior:
+                raise InputError(
+                    f"states.{name}.reconstruction: its scan gives {' × '.join(map(str, own))} voxels, the prior "
+                    f"{study.reference} has {' × '.join(map(str, prior))}; piccs needs as many: crop the scans alike"
+                )
 
 
 def _voxel_size(name: str, source: Source) -> float:

@@ -153,7 +153,12 @@ padding = "zero"               # "edge" for samples wider than the detector
 # engine = "astra"             # or "tomopy": fbp, sirt and more by another program, when it is installed
 # method = "fista-tv"          # or sirt, os-sart, cgls, mlem, osem, pdhg-tv; σ of voxels is then not available
 # iterations = 60              # the most; relative_change = 1e-3 and discrepancy = 1.0 may stop earlier
-# strength = 0.5               # of total variation, in multiples of what the noise of the data calls for"""
+# strength = 0.5               # of total variation, in multiples of what the noise of the data calls for
+
+# a state of few views, reconstructed on the grid of the reference with the reference as prior
+# [states.NAME.reconstruction]
+# method = "piccs"
+# prior = "pristine"           # the reference"""
 
 
 def _registration(draft: StudyDraft) -> str:
